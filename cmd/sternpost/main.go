@@ -1,0 +1,108 @@
+// Command sternpost sends mail out: it finds where the mail of a domain goes, takes it there, and says what happened.
+//
+// This package reads the configuration, builds the rooms and prints what they tell. It holds no mail logic. There is one file
+// for each subcommand; story.go prints an attempt, resolvestory.go prints where mail would go.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"sternpost/mail"
+)
+
+// commandLine is everything that can be typed. Flags that stand here work with every command.
+type commandLine struct {
+	ConfigFile string `name:"config" placeholder:"FILE" env:"STERNPOST_CONFIG" help:"Read this configuration file. Without it: /etc/sternpost/sternpost.toml where that exists, else the defaults."`
+	JSON       bool   `name:"json" help:"Print JSON, with the keys that docs/json.md lists."`
+
+	Serve   serveCommand   `cmd:"" help:"Run the agent: take mail, keep it, deliver it."`
+	Queue   queueCommand   `cmd:"" help:"See and change what waits in the running agent."`
+	Deliver deliverCommand `cmd:"" help:"Deliver one message now, without a queue, and tell the story."`
+	Resolve resolveCommand `cmd:"" help:"Show where the mail of a domain goes, and what is wrong there."`
+	Config  configCommand  `cmd:"" help:"Check, show and explain the configuration."`
+	Demo    demoCommand    `cmd:"" help:"See three deliveries go three ways, offline."`
+	Version versionCommand `cmd:"" help:"Show the version."`
+}
+
+// shell is what surrounds a command: its context, streams and environment, and the flags that all commands share.
+type shell struct {
+	ctx        context.Context
+	stdin      io.Reader
+	stdout     io.Writer
+	stderr     io.Writer
+	environ    []string
+	configFile string
+	json       bool
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], &shell{
+		ctx: context.Background(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(),
+	}))
+}
+
+// run carries out one command line and returns the exit status.
+func run(args []string, sh *shell) int {
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	var line commandLine
+	parser, err := kong.New(&line,
+		kong.Name("sternpost"),
+		kong.Description("Sternpost takes mail to where it belongs and says exactly what happened."),
+		kong.Writers(sh.stdout, sh.stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Bind(sh),
+	)
+	if err != nil {
+		return report(sh.stderr, err)
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return report(sh.stderr, withCode(exitUsage, fmt.Errorf("%w\n%s", err, usageHint(err))))
+	}
+	sh.configFile, sh.json = line.ConfigFile, line.JSON
+	return report(sh.stderr, parsed.Run())
+}
+
+// usageHint names the help that fits to a usage error.
+func usageHint(err error) string {
+	path := "sternpost"
+	if parse := new(kong.ParseError); errors.As(err, &parse) {
+		if node := parse.Context.Selected(); node != nil {
+			path = node.FullPath()
+		}
+	}
+	return fmt.Sprintf("Try: %s --help", path)
+}
+
+// report prints err, if there is something to say, and returns the exit status that it stands for.
+func report(w io.Writer, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	code := exitFailed
+	if exit := new(exitError); errors.As(err, &exit) {
+		code = exit.code
+		err = exit.err
+	}
+	if err != nil {
+		printError(w, err)
+	}
+	return code
+}
+
+// printError prints an error that may quote a stranger; its own line breaks stay.
+func printError(w io.Writer, err error) {
+	prefix := "sternpost: "
+	for line := range lines(err.Error()) {
+		fmt.Fprintf(w, "%s%s\n", prefix, mail.Escape(line))
+		prefix = "  "
+	}
+}

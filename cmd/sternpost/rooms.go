@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+
+	"sternpost/delivery"
+	"sternpost/resolver"
+)
+
+// rooms are the parts of the program that take mail away.
+type rooms struct {
+	resolver *resolver.Resolver
+	agent    *delivery.Agent
+}
+
+// openRooms builds the rooms on the real network. What d leaves out of the network is filled in.
+func openRooms(c *configuration, d delivery.Deps) (*rooms, error) {
+	addresses, err := ownAddresses()
+	if err != nil {
+		return nil, err
+	}
+	r, err := resolver.New(c.Resolver, new(net.Dialer).DialContext)
+	if err != nil {
+		return nil, fmt.Errorf("resolver: %w", err)
+	}
+	d.Resolver, d.Seed, d.Own = r, rand.Uint64(), addresses
+	agent, err := delivery.New(c.Delivery, d)
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return &rooms{resolver: r, agent: agent}, nil
+}
+
+// Close ends idle sessions and waits for all that is under way.
+func (r *rooms) Close() error { return errors.Join(r.agent.Close(), r.resolver.Close()) }
+
+// ownAddresses are the addresses of the network interfaces: mail must not go in circles.
+func ownAddresses() ([]netip.Addr, error) {
+	networks, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("the addresses of this machine: %w", err)
+	}
+	var list []netip.Addr
+	for _, network := range networks {
+		if prefix, err := netip.ParsePrefix(network.String()); err == nil {
+			list = append(list, prefix.Addr().Unmap())
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"sternpost/delivery/smtptest"
+	"sternpost/resolver/dnstest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sternpost": main})
+}
+
+// TestScenarios drives the real binary. Each file in testdata is one scenario, named by its trouble. Besides the usual words a scenario knows:
+//
+//	dns FILE              a DNS server answers from the zone in FILE
+//	mx ADDRESS [FILE]     a mail exchanger listens on the address; FILE is its dialogue, without it it is polite
+//	heard ADDRESS FILE    writes the messages that it took to FILE: addresses, then content
+//	silent ADDRESS        an exchanger listens on the address and never says anything
+//	connected ADDRESS     waits until somebody has connected to the silent one
+//	exit STATUS ARGS...   runs sternpost and compares the exit status; standard input is that of the word stdin
+//	ready                 waits until the agent in the background says that it is ready, or has read its configuration again
+//	submit FROM TO FILE   hands the message in FILE to the agent by SMTP
+//	arrived ADDRESS N     waits until the exchanger has heard N messages to their end
+//	asked ADDRESS N       waits until N connections to the exchanger have ended
+//	signal TERM|HUP       sends a signal to the programs in the background
+func TestScenarios(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata",
+		Setup: setUpScenario,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"dns": startDNS, "mx": startMX, "heard": writeHeard, "exit": expectStatus, "silent": startSilent, "connected": waitConnected,
+			"ready": waitReady, "submit": submitMessage, "arrived": waitArrived, "asked": waitAsked, "signal": signalAgent,
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+// scenario is the small world of one script.
+type scenario struct {
+	port   string
+	mx     map[string]*smtptest.Server
+	silent map[string]net.Listener
+	notify *net.UnixConn // what the agent says to its service manager
+}
+
+// setUpScenario reserves a port: every exchanger of the script listens on it, each on an address of its own.
+func setUpScenario(env *testscript.Env) error {
+	reserved, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { reserved.Close() })
+	_, port, err := net.SplitHostPort(reserved.Addr().String())
+	if err != nil {
+		return err
+	}
+	directory, notify, err := openNotify(env)
+	if err != nil {
+		return err
+	}
+	env.Values["scenario"] = &scenario{port: port, mx: map[string]*smtptest.Server{}, silent: map[string]net.Listener{}, notify: notify}
+	env.Setenv("PORT", port)
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // a race-checked binary waits a second before it ends
+	env.Setenv("STERNPOST_DELIVERY_PORT", port)
+	env.Setenv("STERNPOST_DELIVERY_HOSTNAME", "client.sternpost.test")
+	env.Setenv("STERNPOST_DELIVERY_ALLOW_ADDRESSES", "127.0.0.0/8")
+	env.Setenv("STERNPOST_QUEUE_DIRECTORY", filepath.Join(directory, "queue"))
+	env.Setenv("STERNPOST_SUBMISSION_LISTEN", net.JoinHostPort(submissionAddress, port))
+	return nil
+}
+
+func startDNS(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: dns FILE")
+	}
+	// Our own name resolves in every world, else each scenario would be warned of it.
+	server, err := dnstest.Start(ts.ReadFile(args[0]) + "\nclient.sternpost.test. A 127.0.0.1\n")
+	ts.Check(err)
+	ts.Defer(func() { server.Close() })
+	ts.Setenv("STERNPOST_RESOLVER_SERVERS", server.Addr())
+}
+
+func startMX(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: mx ADDRESS [FILE]")
+	}
+	dialogue := ""
+	if len(args) == 2 {
+		dialogue = ts.ReadFile(args[1])
+	}
+	s := ts.Value("scenario").(*scenario)
+	listener, err := net.Listen("tcp", net.JoinHostPort(args[0], s.port))
+	ts.Check(err)
+	server, err := smtptest.Start(dialogue, listener)
+	ts.Check(err)
+	ts.Defer(func() { server.Close() })
+	s.mx[args[0]] = server
+}
+
+func startSilent(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: silent ADDRESS")
+	}
+	s := ts.Value("scenario").(*scenario)
+	listener, err := net.Listen("tcp", net.JoinHostPort(args[0], s.port))
+	ts.Check(err)
+	ts.Defer(func() { listener.Close() })
+	s.silent[args[0]] = listener
+}
+
+func waitConnected(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: connected ADDRESS")
+	}
+	listener := ts.Value("scenario").(*scenario).silent[args[0]]
+	if listener == nil {
+		ts.Fatalf("no silent exchanger on %s", args[0])
+	}
+	conn, err := listener.Accept()
+	ts.Check(err)
+	ts.Defer(func() { conn.Close() })
+}
+
+func writeHeard(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: heard ADDRESS FILE")
+	}
+	server := ts.Value("scenario").(*scenario).mx[args[0]]
+	if server == nil {
+		ts.Fatalf("no exchanger on %s", args[0])
+	}
+	var b strings.Builder
+	for _, m := range server.Messages() {
+		fmt.Fprintf(&b, "from <%s>\nto %v\n%s", m.From(), m.To(), strings.ReplaceAll(string(m.Content), "\r\n", "\n"))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
+}
+
+// expectStatus compares exact statuses, which the word exec cannot.
+func expectStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exit STATUS ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec("sternpost", args[1:]...); err != nil {
+		exit := new(exec.ExitError)
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}

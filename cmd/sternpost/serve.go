@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"sternpost/queue"
+)
+
+type serveCommand struct{}
+
+func (serveCommand) Help() string {
+	return `Takes mail by SMTP, keeps it in queue.directory until it is delivered or has failed, and answers the queue commands. The log goes to standard error, one JSON object a line.
+
+SIGTERM and SIGINT end it in order: what is being sent or taken comes to its end within bounds, the rest stays owed. SIGHUP reads the configuration again; one that is wrong is refused, and the old one stays.
+
+Exit status: 0 after SIGTERM, 75 when the store has stopped or something it needs cannot be had (start it again), 78 when the configuration is wrong.
+
+Example:
+
+    sternpost --config ./sternpost.toml serve`
+}
+
+// Run runs the agent until a signal ends it.
+func (serveCommand) Run(sh *shell) error {
+	ctx, stop := signal.NotifyContext(sh.ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	c, err := loadConfig(sh)
+	if err != nil {
+		return err
+	}
+	s, err := openService(sh, c)
+	if err != nil {
+		return err
+	}
+	err = s.run(ctx, hangups)
+	s.log.Info("stopped", zap.Error(err))
+	if err = errors.Join(err, s.Close()); err != nil {
+		return withCode(exitAgain, err)
+	}
+	return nil
+}
+
+// run serves until ctx ends or a part of the agent fails. Then nothing more is taken, what is under way comes to its end, and the console answers
+// until that is done.
+func (s *service) run(ctx context.Context, hangups <-chan os.Signal) error {
+	consoleCtx, closeConsole := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeConsole()
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return s.queue.Run(ctx) })
+	work.Go(func() error { return s.submission.Serve(ctx) })
+	work.Go(func() error { return s.watchStore(ctx) })
+	work.Go(func() error { return s.sweepJournal(ctx) })
+	work.Go(func() error { return s.listenForSignals(ctx, hangups) })
+	work.Go(func() error { return s.warnOfName(ctx) })
+	var answers errgroup.Group
+	consoleFailed := make(chan error, 1)
+	answers.Go(func() error {
+		err := s.console.Run(consoleCtx)
+		consoleFailed <- err
+		return err
+	})
+	work.Go(func() error {
+		select {
+		case err := <-consoleFailed:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	s.log.Info("started", zap.String("version", currentVersion().Version), zap.String("hostname", s.hostname))
+	notify(s.shell.environ, "READY=1")
+	context.AfterFunc(ctx, func() { notify(s.shell.environ, "STOPPING=1") })
+	err := work.Wait()
+	closeConsole()
+	return errors.Join(err, answers.Wait())
+}
+
+// watchStore ends the agent when the store does not take writes any more: what is known of the disk then is nothing.
+func (s *service) watchStore(ctx context.Context) error {
+	select {
+	case <-s.store.Failed():
+		return queue.ErrStopped
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+func (s *service) listenForSignals(ctx context.Context, hangups <-chan os.Signal) error {
+	for {
+		select {
+		case <-hangups:
+			s.reload()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// nameQuestion is how long the look at our own name may take.
+const nameQuestion = 30 * time.Second
+
+// warnOfName says loudly when remotes will refuse our name.
+func (s *service) warnOfName(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, nameQuestion)
+	defer cancel()
+	r := s.carrier.enter()
+	defer r.users.Done()
+	if warning := r.agent.NameWarning(ctx); warning != "" && ctx.Err() == nil {
+		s.log.Warn(warning)
+	}
+	return nil
+}

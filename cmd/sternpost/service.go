@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"reflect"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sternpost/console"
+	"sternpost/delivery"
+	"sternpost/queue"
+	"sternpost/queue/spool"
+	"sternpost/submission"
+)
+
+// service is the running agent: the rooms, and what holds them together.
+type service struct {
+	shell      *shell
+	config     *configuration
+	level      zap.AtomicLevel
+	log        *zap.Logger
+	hostname   string
+	store      *spool.Store
+	carrier    *carrier
+	queue      *queue.Queue
+	submission *submission.Server
+	console    *console.Console
+	doors      *doors
+}
+
+// openService builds the rooms and opens the listeners. The store comes first: its lock says that no other agent owns the directory.
+func openService(sh *shell, c *configuration) (*service, error) {
+	s := &service{shell: sh, config: c, level: zap.NewAtomicLevelAt(c.Log.level())}
+	s.log = newServiceLog(sh.stderr, s.level)
+	store, err := openStore(c, s.log)
+	if err != nil {
+		return nil, withCode(exitAgain, err)
+	}
+	s.store = store
+	for _, open := range []func() error{s.openDelivery, s.openQueue, s.openSubmission, s.openConsole} {
+		if err := open(); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s, nil
+}
+
+func (s *service) openDelivery() error {
+	r, err := openRooms(s.config, s.deliveryDeps(s.config))
+	if err != nil {
+		return withCode(exitConfig, err)
+	}
+	s.carrier, s.hostname = newCarrier(r), r.agent.Hostname()
+	return nil
+}
+
+func (s *service) deliveryDeps(c *configuration) delivery.Deps {
+	return delivery.Deps{Log: s.log, Listeners: listeners(c)}
+}
+
+// listeners are the ends where mail comes in: mail must not go there.
+func listeners(c *configuration) []netip.AddrPort {
+	var list []netip.AddrPort
+	for _, text := range c.Submission.Listen {
+		if strings.HasPrefix(text, ":") {
+			text = "[::]" + text
+		}
+		if at, err := netip.ParseAddrPort(text); err == nil {
+			list = append(list, at)
+		}
+	}
+	return list
+}
+
+func (s *service) openQueue() error {
+	q, err := queue.New(s.config.Queue, queue.Deps{
+		Store: s.store, Deliverer: s.carrier, Log: s.log, Hostname: s.hostname, Seed: rand.Uint64(),
+	})
+	if err != nil {
+		return withCode(exitConfig, err)
+	}
+	s.queue = q
+	return nil
+}
+
+func (s *service) openSubmission() error {
+	opened, err := openDoors(s.config.Submission.Listen)
+	if err != nil {
+		return withCode(exitAgain, err)
+	}
+	s.doors = opened
+	s.submission, err = submission.New(s.config.Submission, submission.Deps{
+		Queue: s.queue, Hostname: s.hostname, Log: s.log, Listen: opened.take,
+	})
+	if err != nil {
+		return withCode(exitConfig, err)
+	}
+	return nil
+}
+
+func (s *service) openConsole() error {
+	c, err := console.Open(s.config.Console, console.Deps{Queue: asked{s.queue}, Log: s.log, Directory: s.config.Queue.Directory})
+	if err != nil {
+		return withCode(exitAgain, err)
+	}
+	s.console = c
+	return nil
+}
+
+// Close closes what is open, the store last. The listeners close with what runs on them.
+func (s *service) Close() error {
+	var errs []error
+	if s.doors != nil {
+		errs = append(errs, s.doors.Close())
+	}
+	if s.carrier != nil {
+		errs = append(errs, s.carrier.Close())
+	}
+	return errors.Join(append(errs, s.store.Close())...)
+}
+
+// reload reads the configuration again. What cannot be used as a whole is refused as a whole.
+func (s *service) reload() {
+	fresh, err := loadConfig(s.shell)
+	if err == nil {
+		err = s.adopt(fresh)
+	}
+	if err != nil {
+		s.log.Error("the new configuration is refused; the old one stays in force", zap.Error(err))
+		notify(s.shell.environ, "READY=1\nSTATUS=the new configuration is refused")
+		return
+	}
+	s.log.Info("configuration reloaded")
+	notify(s.shell.environ, "READY=1\nSTATUS=configuration reloaded")
+}
+
+// adopt puts fresh in force, but for what is only read at the start.
+func (s *service) adopt(fresh *configuration) error {
+	old := s.config
+	if !reflect.DeepEqual(fresh.Delivery, old.Delivery) || !reflect.DeepEqual(fresh.Resolver, old.Resolver) {
+		r, err := openRooms(fresh, s.deliveryDeps(old)) // the listeners stay those of the start
+		if err != nil {
+			return err
+		}
+		s.carrier.replace(r, func(err error) {
+			if err != nil {
+				s.log.Warn("the old sessions did not end in order", zap.Error(err))
+			}
+		})
+	}
+	if err := s.queue.Reload(fresh.Queue); err != nil {
+		return err // not reached: loadConfig has checked it
+	}
+	s.level.SetLevel(fresh.Log.level())
+	s.tellRestart(fresh)
+	fresh.Submission, fresh.Console, fresh.Queue.Directory = old.Submission, old.Console, old.Queue.Directory
+	s.config = fresh
+	return nil
+}
+
+// tellRestart names the changes that only a restart puts in force.
+func (s *service) tellRestart(fresh *configuration) {
+	var keys []string
+	if fresh.Queue.Directory != s.config.Queue.Directory {
+		keys = append(keys, "queue.directory")
+	}
+	if !reflect.DeepEqual(fresh.Submission, s.config.Submission) {
+		keys = append(keys, "[submission]")
+	}
+	if !reflect.DeepEqual(fresh.Console, s.config.Console) {
+		keys = append(keys, "[console]")
+	}
+	if len(keys) > 0 {
+		s.log.Warn("some changes need a restart", zap.Strings("keys", keys))
+	}
+}
+
+// doors are listeners that were opened before they are served, so that an agent which cannot listen does not start.
+type doors struct{ open map[string]net.Listener }
+
+func openDoors(addresses []string) (*doors, error) {
+	d := &doors{map[string]net.Listener{}}
+	for _, address := range addresses {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("submission.listen: %w", err), d.Close())
+		}
+		d.open[address] = listener
+	}
+	return d, nil
+}
+
+// take gives one of the listeners away. It has the form of net.Listen.
+func (d *doors) take(network, address string) (net.Listener, error) {
+	listener, ok := d.open[address]
+	if !ok {
+		return net.Listen(network, address)
+	}
+	delete(d.open, address)
+	return listener, nil
+}
+
+// Close closes the listeners that nobody took.
+func (d *doors) Close() error {
+	var errs []error
+	for _, listener := range d.open {
+		errs = append(errs, listener.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// asked is the queue as the console asks it.
+type asked struct{ *queue.Queue }
+
+// Destinations are those of the queue in the console's words.
+func (a asked) Destinations(ctx context.Context) ([]console.Destination, error) {
+	list, err := a.Queue.Destinations(ctx)
+	told := make([]console.Destination, 0, len(list))
+	for _, d := range list {
+		told = append(told, destinationOf(d))
+	}
+	return told, err
+}
+
+func destinationOf(d queue.DestinationStatus) console.Destination {
+	told := console.Destination{
+		Domain: string(d.Destination), Messages: d.Waiting + d.Leased + d.Held, UnderWay: d.UnderWay, Held: d.Held,
+		Oldest: instantOf(d.Oldest), Next: instantOf(d.Next), Suspended: instantOf(d.Suspended),
+		Site: d.Site, Window: d.Window, Health: console.HealthGood, LastReply: d.LastReason,
+	}
+	switch {
+	case d.Dead:
+		told.Health = console.HealthDead
+	case !d.Suspended.IsZero():
+		told.Health = console.HealthSuspended
+	}
+	return told
+}
+
+// instantOf is t in UTC, and nil for none.
+func instantOf(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}

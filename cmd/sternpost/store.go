@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sternpost/queue/spool"
+)
+
+// openStore opens the embedded store in queue.directory.
+func openStore(c *configuration, log *zap.Logger) (*spool.Store, error) {
+	s := spool.DefaultConfig()
+	s.Directory = c.Queue.Directory
+	return spool.OpenDirectory(s, log)
+}
+
+// journalSweep is how often the journal forgets what is too old.
+const journalSweep = time.Hour
+
+// sweepJournal keeps the journal within its bounds.
+func (s *service) sweepJournal(ctx context.Context) error {
+	sweep := time.NewTicker(journalSweep)
+	defer sweep.Stop()
+	for {
+		if err := s.store.Expire(time.Now()); err != nil {
+			s.log.Error("the journal cannot forget its oldest days", zap.Error(err))
+		}
+		select {
+		case <-sweep.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

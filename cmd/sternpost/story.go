@@ -1,0 +1,274 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"sternpost/mail"
+)
+
+// story prints an attempt for people: what was asked and answered, host by host and reply by reply.
+type story struct {
+	w       io.Writer
+	paint   paint
+	verbose bool
+}
+
+func (s story) attempt(a mail.Attempt) {
+	fmt.Fprintf(s.w, "%s\n", s.paint.bold(domainText(a.Domain)))
+	for _, mask := range a.Pretended {
+		fmt.Fprintf(s.w, "  %s\n", s.paint.wait("pretending that "+plain(mask)))
+	}
+	s.lookups(a.DNS)
+	if sentence := ruleSentence(a.Rule); sentence != "" {
+		fmt.Fprintf(s.w, "  %s\n", sentence)
+	}
+	for _, c := range a.Candidates {
+		s.candidate(c)
+	}
+	fmt.Fprintf(s.w, "  %s\n\n", s.paint.faint(fmt.Sprintf("took %s", durationShort(a.Ended.Sub(a.Started)))))
+}
+
+// ruleSentence says in words which rule made the list of hosts.
+func ruleSentence(rule mail.Rule) string {
+	switch rule {
+	case mail.RuleMX:
+		return "The MX records name the hosts; the lowest number comes first."
+	case mail.RuleImplicit:
+		return "There is no MX record, so the domain's own address takes the mail."
+	case mail.RuleNullMX:
+		return "The null MX record says that the domain takes no mail."
+	case mail.RuleLiteral:
+		return "The address names the host itself; the DNS is not asked."
+	case mail.RuleSmarthost:
+		return "A route of the configuration names the hosts; MX records are not asked."
+	}
+	return ""
+}
+
+// lookups prints the DNS questions and what was answered.
+func (s story) lookups(list []mail.Lookup) {
+	for _, l := range list {
+		text := fmt.Sprintf("%-4s %s  %s", plain(l.Type), plain(l.Name), lookupText(l))
+		fmt.Fprintf(s.w, "  %s %s\n", s.paint.faint("DNS"), wrapAfter(text, ", ", columns-6, "           "))
+	}
+}
+
+// lookupText is the answer to a question in one line.
+func lookupText(l mail.Lookup) string {
+	text := string(l.RCode)
+	switch {
+	case len(l.Answers) > 0:
+		text = strings.Join(l.Answers, ", ")
+	case l.RCode == mail.RCodeNoData:
+		text = "none (NODATA)"
+	case l.RCode == mail.RCodeNXDomain:
+		text = "does not exist (NXDOMAIN)"
+	case l.Error != "":
+		text += ": " + l.Error
+	}
+	if len(l.Answers) > 0 {
+		text += "; TTL " + strconv.FormatInt(int64(l.TTL/time.Second), 10)
+	}
+	if l.AD {
+		text += ", authenticated"
+	}
+	if l.Stale {
+		text += ", out of date (no DNS server answers)"
+	}
+	return plain(text)
+}
+
+// candidate prints one address of one host, why it has its place, and all that happened there.
+func (s story) candidate(c mail.Candidate) {
+	title := fmt.Sprintf("%3d %s", c.Preference, placeText(c.Host, c.Address, c.Port))
+	fmt.Fprintf(s.w, "  %s\n", s.paint.bold(title))
+	if c.Verdict == mail.VerdictSkipped {
+		fmt.Fprintf(s.w, "      %s\n", s.paint.faint("skipped: "+plain(c.Reason)))
+		return
+	}
+	if c.Reason != "" {
+		fmt.Fprintf(s.w, "      %s\n", s.paint.faint(plain(c.Reason)))
+	}
+	if c.Reused {
+		fmt.Fprintf(s.w, "      %s\n", s.paint.faint("an open session is used again"))
+	}
+	s.stages(c)
+	verdict := s.verdict(c.Verdict)
+	if c.ClosedBy == "remote" {
+		verdict += s.paint.faint(" (the remote closed the connection)")
+	}
+	fmt.Fprintf(s.w, "      %s\n", verdict)
+}
+
+// stages prints the conversation; what TLS came to stands behind the stage that began it.
+func (s story) stages(c mail.Candidate) {
+	told := c.TLS == nil
+	for _, stage := range c.Stages {
+		s.stage(stage)
+		if stage.Stage == mail.StageStartTLS && !told {
+			s.tls(c.TLS)
+			told = true
+		}
+	}
+	if !told {
+		s.tls(c.TLS)
+	}
+}
+
+// verdict is what became of a candidate that was not skipped.
+func (s story) verdict(v mail.Verdict) string {
+	switch v {
+	case mail.VerdictDelivered:
+		return s.paint.good("delivered")
+	case mail.VerdictFailed:
+		return s.paint.bad("failed")
+	case mail.VerdictDeferred:
+		return s.paint.wait("deferred")
+	default:
+		return s.paint.faint("not needed")
+	}
+}
+
+// stage prints one command with its time and its reply; further lines of the reply stand below the first.
+func (s story) stage(r mail.StageRecord) {
+	said := r.Reply.Lines
+	if more := len(said) - 1; r.Stage == mail.StageHello && more > 0 && !s.verbose {
+		said = []string{fmt.Sprintf("%s (and %d more; --verbose shows all)", mail.Escape(said[0]), more)}
+	} else {
+		said = escapeAll(said)
+	}
+	if r.Error != "" {
+		said = append(said, s.paint.wait(plain(r.Error)))
+	}
+	if len(said) == 0 {
+		said = []string{silentSuccess(r.Stage)}
+	}
+	fmt.Fprintf(s.w, "      %-9s %9s  %s\n", r.Stage, durationShort(r.Took), said[0])
+	for _, line := range said[1:] {
+		fmt.Fprintf(s.w, "%27s%s\n", "", line)
+	}
+}
+
+// silentSuccess is what is said of a stage that went well and has no reply.
+func silentSuccess(stage mail.Stage) string {
+	switch stage {
+	case mail.StageConnect:
+		return "connected"
+	case mail.StageContent:
+		return "sent"
+	default:
+		return "ok"
+	}
+}
+
+func (s story) tls(t *mail.TLS) {
+	text := plain(t.Version + ", " + t.Cipher)
+	if t.Verified {
+		text += ", certificate verified"
+	} else {
+		text += ", certificate not verified"
+	}
+	fmt.Fprintf(s.w, "%27s%s\n", "", text)
+	if t.Error != "" {
+		fmt.Fprintf(s.w, "%27s%s\n", "", s.paint.faint("("+plain(t.Error)+")"))
+	}
+}
+
+// outcome prints the last line of a recipient.
+func (s story) outcome(o mail.Outcome) {
+	word, colour := string(o.Disposition), s.paint.wait
+	switch {
+	case o.Disposition == mail.Delivered:
+		word, colour = word+" by", s.paint.good
+	case o.Disposition == mail.Failed:
+		word, colour = word+" at", s.paint.bad
+	case o.InDoubt:
+		word += ", in doubt, at"
+	default:
+		word += " at"
+	}
+	place := " " + placeText(o.Host, o.IP, 0)
+	if o.Host == "" {
+		word, place = strings.TrimSuffix(strings.TrimSuffix(word, " at"), " by"), ""
+	}
+	fmt.Fprintf(s.w, "%s %s%s: %s\n", mail.Escape(o.Recipient.String()), colour(word), place, outcomeText(o))
+}
+
+// outcomeText is the reply that decided, or the reason where none did.
+func outcomeText(o mail.Outcome) string {
+	if !o.Reply.IsZero() {
+		return o.Reply.String()
+	}
+	text := plain(o.Reason)
+	if !o.Status.IsZero() {
+		text += " (" + o.Status.String() + ")"
+	}
+	return text
+}
+
+// placeText names a host and its address, and the port where it is not zero.
+func placeText(host string, ip netip.Addr, port int) string {
+	text := plain(host)
+	switch {
+	case !ip.IsValid():
+		return text
+	case text == ip.String():
+		text = ""
+	default:
+		text += " "
+	}
+	text += "[" + ip.String() + "]"
+	if port != 0 {
+		text = strings.TrimSuffix(text, "["+ip.String()+"]") + bracketed(ip, port)
+	}
+	return text
+}
+
+func bracketed(ip netip.Addr, port int) string {
+	if ip.Is6() {
+		return net.JoinHostPort(ip.String(), strconv.Itoa(port))
+	}
+	return "[" + ip.String() + "]:" + strconv.Itoa(port)
+}
+
+// domainText is a domain as it is looked up and, where they differ, as it is written.
+func domainText(d mail.Domain) string {
+	if written := d.Unicode(); written != string(d) {
+		return plain(string(d) + " (" + written + ")")
+	}
+	return plain(string(d))
+}
+
+// plain makes text safe to print. Reasons come with their quotes of strangers escaped; a second time would only double the backslashes,
+// so text that is safe stays as it is.
+func plain(text string) string {
+	if strings.IndexFunc(text, unprintable) < 0 {
+		return text
+	}
+	return mail.Escape(text)
+}
+
+func unprintable(c rune) bool { return c == unicode.ReplacementChar || !unicode.IsPrint(c) }
+
+func escapeAll(list []string) []string {
+	safe := make([]string, len(list))
+	for i := range list {
+		safe[i] = mail.Escape(list[i])
+	}
+	return safe
+}
+
+// durationShort is a time that somebody waited: milliseconds with one decimal, or seconds.
+func durationShort(d time.Duration) string {
+	if d >= 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+}

@@ -1,0 +1,178 @@
+// Package console is how people and programs look into a running agent: the HTTP API, on a Unix socket for whoever may open it, and on TCP for
+// whoever has the token.
+//
+// What is promised: an answer is JSON with the keys that docs/json.md lists, and an error is a problem of RFC 9457. Nothing that a remote said
+// is interpreted: it is quoted in JSON, and what is not printable is escaped. A question costs no more memory than its limit allows, however much is
+// queued.
+//
+// The Queue is asked, never known: what the console needs of it is the small interface here. A Console is safe for concurrent use.
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/net/netutil"
+	"golang.org/x/sync/errgroup"
+
+	"sternpost/mail"
+	"sternpost/queue"
+)
+
+// Queue is what the console needs of the queue.
+type Queue interface {
+	Messages(ctx context.Context, q queue.Query) iter.Seq2[queue.Message, error]
+	Message(ctx context.Context, id queue.ID) (queue.Message, error)
+	Destinations(ctx context.Context) ([]Destination, error)
+	Change(ctx context.Context, q queue.Query, a queue.Action) (int, error)
+	Fail(ctx context.Context, q queue.Query) (int, error)
+	Flush(ctx context.Context, destination mail.Domain) (int, error)
+	Ready() error
+}
+
+// Deps is what a Console is handed.
+type Deps struct {
+	Queue Queue
+	// Log gets what a person changed, and trouble. Nil: nobody.
+	Log *zap.Logger
+	// Directory is where the admin socket is made. Its owner holds the lock of the queue there, so a socket that exists is a dead one.
+	Directory string
+}
+
+// SocketName is the admin socket within queue.directory.
+const SocketName = "sternpost.sock"
+
+// Bounds of one conversation.
+const (
+	headerTimeout = 10 * time.Second
+	bodyTimeout   = 30 * time.Second
+	answerTimeout = time.Minute // for a step of an answer, not for all of a long one
+	idleTimeout   = 2 * time.Minute
+	drainTimeout  = 5 * time.Second
+	maxHeader     = 16 << 10
+	maxBody       = 64 << 10
+	maxCallers    = 100 // connections of each listener
+)
+
+// Console answers questions. Make it with Open.
+type Console struct {
+	config    Config
+	queue     Queue
+	log       *zap.Logger
+	admin     net.Listener
+	listeners []net.Listener
+}
+
+// Open listens on the admin socket, and on what the configuration says.
+func Open(c Config, d Deps) (*Console, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	s := &Console{config: c, queue: d.Queue, log: d.Log}
+	if s.log == nil {
+		s.log = zap.NewNop()
+	}
+	admin, err := listenAdmin(filepath.Join(d.Directory, SocketName))
+	if err != nil {
+		return nil, err
+	}
+	s.admin = admin
+	for _, at := range c.Listen {
+		listener, err := net.Listen("tcp", at.String())
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("console.listen: %w", err), s.Close())
+		}
+		s.listeners = append(s.listeners, listener)
+	}
+	return s, nil
+}
+
+// longestSocket is how long the path of a Unix socket may be (sun_path, with its final zero).
+const longestSocket = 107
+
+// listenAdmin makes the socket anew: whoever could still hear the old one would have the lock of the queue.
+func listenAdmin(path string) (net.Listener, error) {
+	if len(path) > longestSocket {
+		return nil, fmt.Errorf("queue.directory: the path of the admin socket, %s, is longer than the %d octets that the system allows", path, longestSocket)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("the old admin socket: %w", err)
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("the admin socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return nil, errors.Join(fmt.Errorf("the admin socket: %w", err), listener.Close())
+	}
+	return listener, nil
+}
+
+// Addrs are the TCP addresses that are listened on.
+func (c *Console) Addrs() []net.Addr {
+	var list []net.Addr
+	for _, l := range c.listeners {
+		list = append(list, l.Addr())
+	}
+	return list
+}
+
+// Run answers until ctx ends, then lets the answers that are under way come to their end, for some seconds. The listeners are closed when it
+// returns. Run is called once.
+func (c *Console) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	serve := func(listener net.Listener, answers http.Handler) {
+		server := c.server(answers)
+		group.Go(func() error {
+			err := server.Serve(netutil.LimitListener(listener, maxCallers))
+			if errors.Is(err, http.ErrServerClosed) {
+				return nil
+			}
+			return err
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			return shutDown(server)
+		})
+	}
+	answers := c.routes()
+	serve(c.admin, answers)
+	for _, listener := range c.listeners {
+		serve(listener, c.guarded(answers))
+	}
+	return group.Wait()
+}
+
+// shutDown waits for the answers under way, and cuts what is left.
+func shutDown(server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return server.Close()
+	}
+	return nil
+}
+
+func (c *Console) server(answers http.Handler) *http.Server {
+	return &http.Server{
+		Handler: answers, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, ErrorLog: zap.NewStdLog(c.log),
+	}
+}
+
+// Close closes the listeners of a Console that does not Run.
+func (c *Console) Close() error {
+	errs := []error{c.admin.Close()}
+	for _, listener := range c.listeners {
+		errs = append(errs, listener.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,83 @@
+package smtptest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// setting reads a line that holds for the whole server.
+func (p *parser) setting(word, rest string) error {
+	s := &p.script.settings
+	args := strings.Fields(rest)
+	switch word {
+	case "name":
+		return oneWord(word, args, &s.name)
+	case "line-end":
+		return choice(word, rest, map[string]func(){
+			"lf":   func() { s.lineEnd = "\n" },
+			"crlf": func() { s.lineEnd = "\r\n" },
+		})
+	case "flush":
+		return choice(word, rest, map[string]func(){
+			"each":    func() { s.flushEach = true },
+			"drained": func() { s.flushEach = false },
+		})
+	case "keep":
+		return choice(word, rest, map[string]func(){
+			"wire":       func() { s.keepWire = true },
+			"no-content": func() { s.dropContent = true },
+		})
+	case "tls":
+		return s.tls(args)
+	case "implicit-tls":
+		s.implicitTLS = true
+		return s.tls(args)
+	case "credentials":
+		return s.credential(args)
+	}
+	return fmt.Errorf("unknown verb %q", word)
+}
+
+func oneWord(word string, args []string, into *string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%s takes one word", word)
+	}
+	*into = args[0]
+	return nil
+}
+
+func choice(word, chosen string, choices map[string]func()) error {
+	set, ok := choices[chosen]
+	if !ok {
+		return fmt.Errorf("%s knows no %q", word, chosen)
+	}
+	set()
+	return nil
+}
+
+// tls reads the kind of certificate and the names it is for.
+func (s *settings) tls(args []string) error {
+	if len(args) == 0 {
+		args = []string{string(Valid)}
+	}
+	kind := Certificate(args[0])
+	switch kind {
+	case Valid, Expired, WrongName, SelfSigned:
+	default:
+		return fmt.Errorf("no certificate is %q; they are valid, expired, wrong-name and self-signed", args[0])
+	}
+	s.certificate, s.names, s.offersTLS = kind, args[1:], true
+	return nil
+}
+
+func (s *settings) credential(args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("credentials takes a user and a secret")
+	}
+	user, err := unescape(args[0])
+	if err != nil {
+		return err
+	}
+	s.credentials[user], err = unescape(args[1])
+	return err
+}

@@ -1,0 +1,78 @@
+// Package journal is what happened: the entries that say what became of every message, and how they are found again.
+//
+// What is promised: an entry is written in the same commit as the state that it explains, so there is never one without the other. Entries
+// are never changed. They are kept for a time and up to a size, and the oldest days go first.
+//
+// A Journal may be used by any number of goroutines.
+package journal
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"sternpost/mail"
+)
+
+// Kind is what an entry tells of.
+type Kind string
+
+// The kinds. Outcomes of recipients have the kind of their disposition.
+const (
+	Accepted  Kind = "accepted"  // a message was taken over
+	Delivered Kind = "delivered" // a recipient's message was handed over
+	Deferred  Kind = "deferred"  // a recipient waits for the next attempt
+	Failed    Kind = "failed"    // a recipient failed for good; Reason says whether the lifetime had ended
+	Removed   Kind = "removed"   // a person took it out
+	Changed   Kind = "changed"   // a person held, released or hurried it
+	Probe     Kind = "probe"     // a dead destination was probed, for all messages that wait for it
+)
+
+// Cursor is the place of an entry in the journal: entries are ordered by it, and later ones have greater ones. The zero Cursor stands before all.
+type Cursor struct {
+	Time time.Time // of the commit, to the nanosecond
+	Seq  uint32    // among the entries of one nanosecond
+}
+
+// Entry is one thing that happened. Texts may quote a stranger and are verbatim: print them through mail.Escape.
+type Entry struct {
+	Cursor      Cursor // set by the store
+	Kind        Kind
+	Message     string // our id of the message; empty for Probe
+	Sender      string // reverse-path
+	Recipient   string // empty where it is about the whole message
+	Domain      mail.Domain
+	MessageID   string // the header field, without its brackets
+	Host        string
+	Code        int
+	Status      mail.Status
+	Stage       mail.Stage
+	Scope       mail.Scope
+	InDoubt     bool
+	Reply       []string
+	Reason      string
+	AttemptID   string
+	AttemptTree []byte // mail.Attempt as JSON; only at the first entry of an attempt, the others share its AttemptID
+}
+
+// Query selects entries; zero fields select all. All fields must fit.
+type Query struct {
+	Since, Until time.Time // Until is exclusive
+	After        Cursor    // only entries behind it
+	Kind         Kind
+	Message      string
+	Sender       string
+	Recipient    string
+	Domain       mail.Domain
+	Host         string
+	MessageID    string
+	Code         int
+	Newest       bool // newest first; After is not used then
+	Limit        int  // 0: all
+}
+
+// Journal finds entries.
+type Journal interface {
+	// Find yields the entries of a query in their order. An error ends the sequence.
+	Find(ctx context.Context, q Query) iter.Seq2[Entry, error]
+}

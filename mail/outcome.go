@@ -1,0 +1,105 @@
+package mail
+
+import (
+	"encoding/json"
+	"net/netip"
+)
+
+// Disposition is the verdict on one recipient.
+type Disposition string
+
+// The dispositions. Deferred may be in doubt: the final dot left us and no reply came.
+const (
+	Delivered Disposition = "delivered"
+	Deferred  Disposition = "deferred"
+	Failed    Disposition = "failed"
+)
+
+// Scope is what failed: how far the trouble reaches.
+type Scope string
+
+// The scopes, from the narrowest to the widest. A delivered recipient has none.
+const (
+	ScopeNone        Scope = ""
+	ScopeRecipient   Scope = "recipient"
+	ScopeMessage     Scope = "message"
+	ScopeSession     Scope = "session"
+	ScopeHost        Scope = "host"
+	ScopeDestination Scope = "destination"
+	ScopeLocal       Scope = "local"
+)
+
+// Stage is a station of a delivery.
+type Stage string
+
+// The stages, in the order in which they are passed.
+const (
+	StageResolve  Stage = "resolve"
+	StagePolicy   Stage = "policy"
+	StageConnect  Stage = "connect"
+	StageGreeting Stage = "greeting"
+	StageHello    Stage = "hello"
+	StageStartTLS Stage = "starttls"
+	StageAuth     Stage = "auth"
+	StageMail     Stage = "mail"
+	StageRcpt     Stage = "rcpt"
+	StageData     Stage = "data"
+	StageContent  Stage = "content"
+	StageDot      Stage = "dot"
+	StageQuit     Stage = "quit"
+)
+
+// Stages lists all stages in their order.
+func Stages() []Stage {
+	return []Stage{
+		StageResolve, StagePolicy, StageConnect, StageGreeting, StageHello, StageStartTLS, StageAuth,
+		StageMail, StageRcpt, StageData, StageContent, StageDot, StageQuit,
+	}
+}
+
+// Outcome is the verdict on one recipient in one attempt: exactly one for each recipient.
+type Outcome struct {
+	Recipient   Address
+	Disposition Disposition
+	// InDoubt says that the content may have been taken although we do not know it (RFC 1047). It stays true when a
+	// later host defers.
+	InDoubt bool
+	Scope   Scope
+	Stage   Stage
+	// Reply is the remote's reply that decided, zero where none did (a lookup, a timeout).
+	Reply  Reply
+	Status Status
+	// Host and IP are the remote that decided; empty where it was nobody's reply.
+	Host string
+	IP   netip.Addr
+	// Reason is one line for people, escaped where it quotes a stranger.
+	Reason string
+}
+
+// MarshalJSON writes the keys that docs/json.md lists; code is null where no reply decided.
+func (o Outcome) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Recipient   Address     `json:"recipient"`
+		Disposition Disposition `json:"disposition"`
+		InDoubt     bool        `json:"in_doubt"`
+		Scope       Scope       `json:"scope"`
+		Stage       Stage       `json:"stage"`
+		Code        *int        `json:"code"`
+		Status      Status      `json:"status"`
+		Reply       []string    `json:"reply"`
+		Host        string      `json:"host"`
+		Address     netip.Addr  `json:"address"`
+		Reason      string      `json:"reason"`
+	}{
+		o.Recipient, o.Disposition, o.InDoubt, o.Scope, o.Stage, o.Reply.jsonCode(), o.Status,
+		list(o.Reply.Lines), o.Host, o.IP, o.Reason,
+	})
+}
+
+// jsonCode is the code of r, or nil (null) for no reply.
+func (r Reply) jsonCode() *int {
+	if r.IsZero() {
+		return nil
+	}
+	return &r.Code
+}

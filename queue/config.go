@@ -1,0 +1,147 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"sternpost/mail"
+)
+
+// Config is the section [queue] of the configuration. The doc tags are its documentation; docs/configuration.md is made from them.
+type Config struct {
+	Directory       string          `toml:"directory" doc:"Where the queue lies. One process owns it. The admin socket is made in it."`
+	Lifetime        time.Duration   `toml:"lifetime" doc:"How long a message is tried."`
+	ReportLifetime  time.Duration   `toml:"report_lifetime" doc:"How long our own reports are tried."`
+	DelayNotice     time.Duration   `toml:"delay_notice" doc:"When the sender is told that a message still waits; once. 0: never."`
+	Backoff         []time.Duration `toml:"backoff" doc:"The delays from the end of one attempt to the next; the last one repeats. Shorter at first than RFC 5321 s4.5.4.1 asks, for the sake of greylisting."`
+	Jitter          float64         `toml:"jitter" doc:"Each delay is longer or shorter by up to this share of it, so that messages which failed together do not come back together."`
+	InDoubt         string          `toml:"in_doubt" doc:"What to do when a message was sent and no answer came: \"retry\" (it may arrive twice) or \"hold\" (a person decides)."`
+	WindowStart     int             `toml:"window_start" doc:"How many attempts a site that is not known yet gets at the same time."`
+	WindowLimit     int             `toml:"window_limit" doc:"How many attempts a site gets at the same time at most."`
+	MaxAttempts     int             `toml:"max_attempts" doc:"How many attempts run at the same time, over all sites. Each may need a file handle."`
+	MaxReady        int             `toml:"max_ready" doc:"How many messages wait in memory for a free place, at most half of them for one destination; the rest waits on the disk."`
+	Drain           time.Duration   `toml:"drain" doc:"How long attempts that are under way may go on when the agent is stopped."`
+	PerDestinations []Override      `toml:"destinations" doc:"Other values for some destinations; the first whose domains match is taken."`
+}
+
+// Override has other values for some destinations. Zero values change nothing.
+type Override struct {
+	Domains     []string        `toml:"domains" doc:"\"example.org\" is that domain, \".example.org\" its subdomains."`
+	Lifetime    time.Duration   `toml:"lifetime" doc:"As queue.lifetime."`
+	Backoff     []time.Duration `toml:"backoff" doc:"As queue.backoff."`
+	WindowLimit int             `toml:"window_limit" doc:"How many attempts these destinations get at the same time at most, each."`
+	Rate        int             `toml:"rate" doc:"Attempts a minute at most, each. 0: no limit."`
+}
+
+// DefaultConfig is what an empty section means.
+func DefaultConfig() Config {
+	return Config{
+		Directory: "/var/lib/sternpost", Lifetime: 5 * 24 * time.Hour, ReportLifetime: 2 * 24 * time.Hour, DelayNotice: 4 * time.Hour,
+		Backoff: []time.Duration{
+			time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 40 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour,
+		},
+		Jitter: 0.1, InDoubt: inDoubtRetry, WindowStart: 5, WindowLimit: 20, MaxAttempts: 2000, MaxReady: 10_000, Drain: 30 * time.Second,
+	}
+}
+
+const (
+	inDoubtRetry = "retry"
+	inDoubtHold  = "hold"
+)
+
+// Check finds values that cannot work. The errors name the keys, all of them at once.
+func (c Config) Check() error {
+	errs := []error{checkBackoff("queue.backoff", c.Backoff), c.checkTimes(), c.checkNumbers()}
+	if len(c.Backoff) == 0 {
+		errs = append(errs, errors.New("queue.backoff: is empty"))
+	}
+	if c.Directory == "" {
+		errs = append(errs, errors.New("queue.directory: is empty"))
+	}
+	if c.InDoubt != inDoubtRetry && c.InDoubt != inDoubtHold {
+		errs = append(errs, fmt.Errorf("queue.in_doubt: %q is not retry or hold", c.InDoubt))
+	}
+	for i, o := range c.PerDestinations {
+		errs = append(errs, o.check(fmt.Sprintf("queue.destinations[%d]", i)))
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) checkTimes() error {
+	switch {
+	case c.Lifetime <= 0 || c.ReportLifetime <= 0:
+		return errors.New("queue.lifetime and queue.report_lifetime must be positive")
+	case c.DelayNotice < 0 || c.Drain < 0:
+		return errors.New("queue.delay_notice and queue.drain must not be negative")
+	}
+	return nil
+}
+
+func (c Config) checkNumbers() error {
+	switch {
+	case c.Jitter < 0 || c.Jitter > 0.5:
+		return fmt.Errorf("queue.jitter: %v is not between 0 and 0.5", c.Jitter)
+	case c.WindowStart < 1 || c.WindowLimit < c.WindowStart:
+		return errors.New("queue.window_start: must be at least 1 and at most queue.window_limit")
+	case c.MaxAttempts < 1 || c.MaxReady < 1:
+		return errors.New("queue.max_attempts and queue.max_ready must be positive")
+	}
+	return nil
+}
+
+func checkBackoff(name string, delays []time.Duration) error {
+	for _, d := range delays {
+		if d <= 0 {
+			return fmt.Errorf("%s: %s is not a positive duration", name, d)
+		}
+	}
+	return nil
+}
+
+func (o Override) check(name string) error {
+	errs := []error{checkBackoff(name+".backoff", o.Backoff)}
+	if len(o.Domains) == 0 {
+		errs = append(errs, fmt.Errorf("%s: domains is empty, so nothing would ever match", name))
+	}
+	for _, d := range o.Domains {
+		if _, err := mail.ParsePattern(d); err != nil {
+			errs = append(errs, fmt.Errorf("%s: domains: %w", name, err))
+		}
+	}
+	if o.Lifetime < 0 || o.WindowLimit < 0 || o.Rate < 0 {
+		errs = append(errs, fmt.Errorf("%s: lifetime, window_limit and rate must not be negative", name))
+	}
+	return errors.Join(errs...)
+}
+
+// forDestination is the first override that matches; its values are filled with those for all.
+func (c Config) forDestination(d mail.Domain) Override {
+	found := Override{Lifetime: c.Lifetime, Backoff: c.Backoff, WindowLimit: c.WindowLimit}
+	for _, o := range c.PerDestinations {
+		if !o.matches(d) {
+			continue
+		}
+		if o.Lifetime > 0 {
+			found.Lifetime = o.Lifetime
+		}
+		if len(o.Backoff) > 0 {
+			found.Backoff = o.Backoff
+		}
+		if o.WindowLimit > 0 {
+			found.WindowLimit = o.WindowLimit
+		}
+		found.Rate = o.Rate
+		return found
+	}
+	return found
+}
+
+func (o Override) matches(d mail.Domain) bool {
+	for _, text := range o.Domains {
+		if p, err := mail.ParsePattern(text); err == nil && p.Matches(d) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,87 @@
+package queue
+
+import (
+	"time"
+
+	"sternpost/mail"
+)
+
+// Priority orders what waits for one destination.
+type Priority uint8
+
+// The priorities. Reports of our own and bulk mail stand behind the rest.
+const (
+	Normal Priority = iota
+	Bulk
+	Report
+)
+
+// Submission is what a message is accepted with, apart from its content.
+type Submission struct {
+	Envelope mail.Envelope
+	// Sender is the unit of fairness: the authenticated user, else the reverse-path.
+	Sender   string
+	Priority Priority
+	Received time.Time
+	SendAt   time.Time // not before; zero: at once
+	Expires  time.Time // the end of its lifetime
+	// Notice is when Overdue gives the message first, though its lifetime goes on: for the notice of delay. Zero: it does not. It is not kept; each
+	// Settlement says anew when that is.
+	Notice time.Time
+	// MessageID is the header field without its brackets, for the journal.
+	MessageID string
+	// Peer says who handed it in, for people: an address, a local user.
+	Peer string
+	// Origin is the message that this one reports about; zero for all others. A report is never reported about.
+	Origin ID
+}
+
+// State is where a recipient stands. States are a closed list; Pending and Held are the only ones that change.
+type State uint8
+
+// The states.
+const (
+	Pending   State = iota // waits for its next attempt
+	Held                   // waits for a person
+	Delivered              // handed over
+	Failed                 // failed for good, or its lifetime ended
+	Removed                // taken out by a person
+)
+
+// Final says whether nothing will happen to the recipient any more.
+func (s State) Final() bool { return s >= Delivered }
+
+// RecipientState is what is kept of one recipient from its first deferral on. The zero value is one that was not tried yet.
+type RecipientState struct {
+	State    State
+	Attempts int       // that counted
+	Due      time.Time // of the next attempt
+	InDoubt  bool      // the content may have been taken in an earlier attempt
+	Noticed  bool      // the notice of delay was sent
+	Reported bool      // the report of failure was accepted
+	Reached  bool      // some host of the destination took a connection in some attempt
+	// Last is the verdict of the last attempt, for lists; its Recipient is empty.
+	Last mail.Outcome
+}
+
+// Message is a message in the queue.
+type Message struct {
+	ID ID
+	Submission
+	Size       int64            // of the content, in octets
+	Recipients []RecipientState // one for each of Envelope.Recipients
+}
+
+// Destination is the unit of queueing of recipient i: its domain.
+func (m Message) Destination(i int) mail.Domain { return m.Envelope.Recipients[i].Address.Domain }
+
+// Owed is work: a message and those of its recipients that wait for one destination. Its receiver holds the lease: nobody else gets the same work until it is
+// settled or returned. A lease ends with the process.
+type Owed struct {
+	Message
+	Destination mail.Domain
+	Indices     []int // into Envelope.Recipients
+	Due         time.Time
+	// Content is the message itself. It stays readable while the lease is held.
+	Content mail.Content
+}

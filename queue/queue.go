@@ -1,0 +1,213 @@
+// Package queue is what is owed: messages that were accepted, when they are tried next, and what becomes of them.
+//
+// The Store keeps, the queue decides, the Deliverer talks: three rooms that never do each other's work. The path of a message, each step in the
+// file of its name:
+//
+//  1. submit.go: Submit has the Store make it durable. Returning nil is the promise of RFC 5321 s6.1.
+//  2. schedule.go: the one goroutine that owns the schedule takes what is due, destination by destination.
+//  3. destination.go and window.go say whether a destination may have one more.
+//  4. attempt.go calls the Deliverer.
+//  5. settle.go: one goroutine commits the outcomes that have gathered, with the journal and the reports that failures owe (report.go), in one
+//     synced batch. verdict.go is the pure function that says what an attempt comes to; backoff.go when the next one is.
+//
+// What is promised: a message that Submit accepted ends, for every recipient, in exactly one recorded state, also across crashes. What is in doubt
+// after a crash is done again, never left out. When a commit fails nothing more is accepted or settled until the process has started again.
+//
+// A Queue may be used by any number of goroutines. Run owns all goroutines of the queue and waits for them.
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sternpost/mail"
+)
+
+// Deliverer is what the queue needs of delivery.
+type Deliverer interface {
+	// Site names the set of exchangers that mail for the domain goes to now, and until when that is known. Limits of connections hang
+	// on it, so that domains at one provider share them. It may take as long as the DNS does.
+	Site(ctx context.Context, domain mail.Domain) (name string, until time.Time)
+	// Deliver makes one attempt. The tree has one outcome for each recipient, in their order.
+	Deliver(ctx context.Context, t mail.Transaction) mail.Attempt
+}
+
+// Deps is what a Queue is handed. Store and Deliverer are required.
+type Deps struct {
+	Store     Store
+	Deliverer Deliverer
+	Log       *zap.Logger // nil: nobody
+	// Hostname is our name in reports.
+	Hostname string
+	// Seed is the source of all randomness, together with the message's id and the number of the attempt.
+	Seed uint64
+}
+
+// Queue is the schedule and all that hangs on it.
+type Queue struct {
+	config    atomic.Pointer[Config]
+	store     Store
+	deliverer Deliverer
+	log       *zap.Logger
+	hostname  string
+	seed      uint64
+
+	accepted chan Owed
+	finished chan []result
+	results  chan result
+	resolved chan siteFound
+	pokes    chan struct{}
+	asks     chan func(*schedule) // questions to the goroutine that owns the schedule
+	stopped  chan struct{}        // closed when Run has ended
+	running  atomic.Bool
+	stopping atomic.Bool // no attempt is begun any more
+	attempts sync.WaitGroup
+}
+
+// New makes a Queue. It accepts at once, and delivers while Run runs.
+func New(c Config, d Deps) (*Queue, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	if d.Store == nil || d.Deliverer == nil {
+		return nil, errors.New("a queue needs a Store and a Deliverer")
+	}
+	if d.Log == nil {
+		d.Log = zap.NewNop()
+	}
+	hostname, err := mail.ParseDomain(d.Hostname)
+	if err != nil { // reports could not be written
+		return nil, fmt.Errorf("our own name: %w", err)
+	}
+	q := &Queue{
+		store: d.Store, deliverer: d.Deliverer, log: d.Log, hostname: string(hostname), seed: d.Seed,
+		accepted: make(chan Owed, c.MaxReady), finished: make(chan []result, 16), results: make(chan result, c.MaxAttempts),
+		resolved: make(chan siteFound, 16), pokes: make(chan struct{}, 1), asks: make(chan func(*schedule)), stopped: make(chan struct{}),
+	}
+	q.config.Store(&c)
+	return q, nil
+}
+
+// current is the configuration in force.
+func (q *Queue) current() *Config { return q.config.Load() }
+
+// Reload takes another configuration. What was accepted keeps its lifetime; the sizes of max_ready and max_attempts hold from the next start on.
+func (q *Queue) Reload(c Config) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	q.config.Store(&c)
+	q.poke()
+	return nil
+}
+
+// Ready says why no mail is accepted; nil: it is.
+func (q *Queue) Ready() error {
+	select {
+	case <-q.store.Failed():
+		return ErrStopped
+	case <-q.stopped:
+		return errors.New("the queue is shutting down")
+	default:
+		return nil
+	}
+}
+
+// poke makes the schedule look into the store.
+func (q *Queue) poke() {
+	select {
+	case q.pokes <- struct{}{}:
+	default: // it will look already
+	}
+}
+
+// Messages yields the messages of a query, oldest first.
+func (q *Queue) Messages(ctx context.Context, query Query) iter.Seq2[Message, error] {
+	return q.store.Messages(ctx, query)
+}
+
+// Message finds one message.
+func (q *Queue) Message(ctx context.Context, id ID) (Message, error) {
+	for m, err := range q.store.Messages(ctx, Query{ID: id}) {
+		return m, err
+	}
+	return Message{}, ErrNotFound
+}
+
+// Change does what a person asked to the messages of a query that are not under way, and returns how many recipients it changed.
+func (q *Queue) Change(ctx context.Context, query Query, a Action) (int, error) {
+	if err := q.recall(ctx, query); err != nil {
+		return 0, err
+	}
+	n, err := q.store.Change(ctx, query, a, time.Now())
+	q.poke()
+	return n, err
+}
+
+// Flush makes everything that waits for a destination due now, and lifts its suspension; no destination: for all of them.
+func (q *Queue) Flush(ctx context.Context, d mail.Domain) (int, error) {
+	err := q.ask(ctx, func(s *schedule) { s.revive(d) })
+	if err != nil {
+		return 0, err
+	}
+	return q.Change(ctx, Query{Destination: d}, Retry)
+}
+
+// recall gives back to the store what waits in memory, so that a change reaches it.
+func (q *Queue) recall(ctx context.Context, query Query) error {
+	return q.ask(ctx, func(s *schedule) { s.recall(query) })
+}
+
+// ask runs f in the goroutine that owns the schedule. While there is none it does nothing.
+func (q *Queue) ask(ctx context.Context, f func(*schedule)) error {
+	if !q.running.Load() {
+		return nil
+	}
+	done := make(chan struct{})
+	question := func(s *schedule) {
+		defer close(done)
+		f(s)
+	}
+	select {
+	case q.asks <- question:
+	case <-q.stopped:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	<-done
+	return nil
+}
+
+// DestinationStatus is what is known of a destination: what waits for it, and how it fares.
+type DestinationStatus struct {
+	Summary
+	Site     string // empty: not known yet
+	Window   int    // attempts that its site may get at the same time
+	UnderWay int    // attempts for it that run now
+	Dead     bool   // no address of it took a connection
+}
+
+// Destinations lists the destinations that have something waiting or under way.
+func (q *Queue) Destinations(ctx context.Context) ([]DestinationStatus, error) {
+	var list []DestinationStatus
+	for s, err := range q.store.Destinations(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, DestinationStatus{Summary: s})
+	}
+	err := q.ask(ctx, func(s *schedule) {
+		for i := range list {
+			s.describe(&list[i])
+		}
+	})
+	return list, err
+}

@@ -1,0 +1,220 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sternpost/mail"
+)
+
+// settleBatch is how many outcomes one commit takes at most. They gather while the commit before is synced.
+const settleBatch = 512
+
+// settleAll is the one goroutine that settles, until results is closed. What has gathered is one synced commit; then the delivery lines are
+// logged, and the schedule learns.
+func (q *Queue) settleAll() {
+	for r := range q.results {
+		batch := []result{r}
+	gather:
+		for len(batch) < settleBatch {
+			select {
+			case more, open := <-q.results:
+				if !open {
+					break gather
+				}
+				batch = append(batch, more)
+			default:
+				break gather
+			}
+		}
+		if q.settle(batch) {
+			q.finished <- batch
+		}
+	}
+}
+
+// settle commits what became of a batch, and says whether that was recorded. Work whose attempt proved nothing, because we were stopped, goes back as it was. After a failed commit
+// nothing is known of the disk: the store has stopped, and start-up finds the work as it was.
+func (q *Queue) settle(batch []result) bool {
+	var work []Settlement
+	var settled []result
+	for _, r := range batch {
+		if r.attempt != nil && q.interrupted(r.attempt) {
+			q.store.Return([]Owed{r.owed})
+			continue
+		}
+		work = append(work, q.verdict(r))
+		settled = append(settled, r)
+	}
+	if len(work) == 0 {
+		return true
+	}
+	ctx := context.Background() // an outcome is recorded also while we are stopped
+	if err := q.store.Settle(ctx, work); err != nil {
+		if !errors.Is(err, ErrStopped) {
+			q.log.Error("outcomes cannot be recorded", zap.Error(err), zap.Int("messages", len(work)))
+		}
+		return !errors.Is(err, ErrStopped)
+	}
+	for i, r := range settled {
+		q.logDelivery(r, work[i])
+	}
+	if slices.ContainsFunc(work, leavesWork) {
+		q.poke()
+	}
+	return true
+}
+
+// leavesWork says whether a settlement leaves something to be tried later.
+func leavesWork(s Settlement) bool {
+	for _, state := range s.States {
+		if state.State == Pending {
+			return true
+		}
+	}
+	return len(s.Reports) > 0
+}
+
+// interrupted says whether our own shutdown ended an attempt before anything was learnt for anybody.
+func (q *Queue) interrupted(a *mail.Attempt) bool {
+	if !q.stopping.Load() {
+		return false
+	}
+	for _, o := range a.Outcomes {
+		if o.Scope != mail.ScopeLocal || o.InDoubt {
+			return false
+		}
+	}
+	return true
+}
+
+// verdict is the settlement of one result, with the reports that it owes.
+func (q *Queue) verdict(r result) Settlement {
+	t := terms{config: *q.current(), now: r.now}
+	if r.attempt != nil {
+		t.random = random(q.seed, r.owed.ID, r.attempt.Number)
+	}
+	var s Settlement
+	if r.settlement != nil {
+		s = *r.settlement
+	} else {
+		s = settlement(r, t)
+	}
+	q.addReports(r.owed, &s, t)
+	return s
+}
+
+// logDelivery writes one line for each recipient; docs/log.md says what its keys mean.
+func (q *Queue) logDelivery(r result, s Settlement) {
+	if r.attempt == nil || !q.log.Core().Enabled(zap.InfoLevel) {
+		return
+	}
+	for n, i := range r.owed.Indices {
+		o, state := r.attempt.Outcomes[n], s.States[i]
+		c := candidateOf(r.attempt, o)
+		q.log.Info("delivery",
+			zap.Stringer("id", r.owed.ID), zap.String("from", r.owed.Envelope.From.String()), zap.String("to", o.Recipient.String()),
+			zap.String("domain", string(r.owed.Destination)), zap.Int("attempt", r.attempt.Number),
+			zap.String("disposition", string(o.Disposition)), zap.Bool("in_doubt", o.InDoubt), zap.String("scope", string(o.Scope)),
+			zap.String("stage", string(o.Stage)), zap.String("host", o.Host), zap.String("addr", addressText(o)), zap.Int("code", o.Reply.Code),
+			zap.String("status", o.Status.String()), zap.Strings("reply", o.Reply.Lines), zap.String("tls", tlsText(c)),
+			zap.Dict("delays", delays(r, c)...), zap.Time("next", state.Due))
+	}
+}
+
+func addressText(o mail.Outcome) string {
+	if !o.IP.IsValid() {
+		return ""
+	}
+	return o.IP.String()
+}
+
+func candidateOf(a *mail.Attempt, o mail.Outcome) *mail.Candidate {
+	for i, c := range a.Candidates {
+		if c.Host == o.Host && c.Address == o.IP {
+			return &a.Candidates[i]
+		}
+	}
+	return nil
+}
+
+func tlsText(c *mail.Candidate) string {
+	if c == nil || c.TLS == nil {
+		return ""
+	}
+	return c.TLS.Version
+}
+
+// delays are where the time of a message went, in seconds: in the queue before this attempt was due, waiting for a place, connecting, transmitting.
+func delays(r result, c *mail.Candidate) []zap.Field {
+	connect, transmit := time.Duration(0), time.Duration(0)
+	if c != nil {
+		for _, s := range c.Stages {
+			switch s.Stage {
+			case mail.StageConnect, mail.StageGreeting, mail.StageHello, mail.StageStartTLS, mail.StageAuth:
+				connect += s.Took
+			case mail.StageContent, mail.StageDot:
+				transmit += s.Took
+			}
+		}
+	}
+	due := r.owed.Due
+	if due.Before(r.owed.Received) {
+		due = r.owed.Received
+	}
+	return []zap.Field{
+		zap.Float64("queued", seconds(due.Sub(r.owed.Received))), zap.Float64("scheduled", seconds(r.attempt.Started.Sub(due))),
+		zap.Float64("connect", seconds(connect)), zap.Float64("transmit", seconds(transmit)),
+	}
+}
+
+func seconds(d time.Duration) float64 { return max(d, 0).Round(time.Millisecond).Seconds() }
+
+// overdue looks for work whose deadline has passed. What was never tried, and whose destination was not probed either, is tried once before it expires.
+func (s *schedule) overdue() {
+	now := time.Now()
+	work, err := s.store.Overdue(s.ctx, now, overdueBatch)
+	if err != nil {
+		s.complain("the store does not tell what is overdue", err)
+		return
+	}
+	for _, o := range work {
+		if !now.Before(o.Expires) && !s.tried(o) {
+			s.destination(o.Destination).add(o)
+			s.count++
+			s.enqueue(s.destination(o.Destination))
+			continue
+		}
+		verdict := overdue(o, terms{config: *s.current(), now: now})
+		s.sendResult(result{owed: o, now: now, settlement: &verdict})
+	}
+}
+
+// tried says whether an attempt for the work, or a probe of its destination, was made in its lifetime.
+func (s *schedule) tried(o Owed) bool {
+	if d := s.destinations[o.Destination]; d != nil && d.lastProbe.After(o.Received) {
+		return true
+	}
+	for _, i := range o.Indices {
+		if o.Recipients[i].Attempts == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// sendResult hands a result to the goroutine that settles, and takes what it has finished meanwhile, so that neither waits for the other.
+func (s *schedule) sendResult(r result) {
+	for {
+		select {
+		case s.results <- r:
+			return
+		case done := <-s.finished:
+			s.finish(done)
+		}
+	}
+}

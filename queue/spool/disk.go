@@ -1,0 +1,101 @@
+package spool
+
+import (
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sys/unix"
+
+	"sternpost/queue"
+)
+
+const (
+	// memtables is how many memtables may wait for being written out, each with a log file of its size that is preallocated.
+	memtables = 4
+	// largestMemtable is in octets.
+	largestMemtable = 64 << 20
+	// memtableWithoutDisk serves file systems that do not tell their size: those in memory.
+	memtableWithoutDisk = 4 << 20
+	smallestMemtable    = 512 << 10
+	// reserveForContent is what must be free next to the memtables: one large message.
+	reserveForContent = 64 << 20
+	// reserveOfInodes is how many inodes must be free.
+	reserveOfInodes = 1024
+)
+
+// disk knows how much room there is.
+type disk struct {
+	fs        vfs.FS
+	directory string
+	total     uint64 // octets; 0: unknown
+}
+
+func newDisk(fs vfs.FS, directory string) disk {
+	d := disk{fs: fs, directory: directory}
+	if usage, err := fs.GetDiskUsage(directory); err == nil {
+		d.total = usage.TotalBytes
+	}
+	return d
+}
+
+// memtable is the size of one memtable: on a small disk a 32nd, as its log is preallocated.
+func (d disk) memtable() uint64 {
+	if d.total == 0 {
+		return memtableWithoutDisk
+	}
+	return max(smallestMemtable, min(largestMemtable, d.total/32))
+}
+
+// watermark is how many octets must be free: the larger of 5 percent and of what the memtables and a large message need, but never
+// more than a quarter of the disk.
+func (d disk) watermark(total uint64) uint64 {
+	return min(total/4, max(total/20, memtables*d.memtable()+reserveForContent))
+}
+
+// room is nil, or queue.ErrFull. A file system that does not tell is never full.
+func (d disk) room() error {
+	usage, err := d.fs.GetDiskUsage(d.directory)
+	if err != nil {
+		return nil
+	}
+	if usage.AvailBytes < d.watermark(usage.TotalBytes) {
+		return queue.ErrFull
+	}
+	if vfs.Root(d.fs) != vfs.Default {
+		return nil
+	}
+	var stat unix.Statfs_t
+	if err := unix.Statfs(d.directory, &stat); err != nil || stat.Files == 0 {
+		return nil // some file systems have no table of inodes to run out of
+	}
+	if stat.Ffree < min(reserveOfInodes, stat.Files/4) {
+		return queue.ErrFull
+	}
+	return nil
+}
+
+// budget counts octets in memory.
+type budget struct {
+	most int64
+	used atomic.Int64
+}
+
+// take asks for n octets.
+func (b *budget) take(n int64) bool {
+	if b.used.Add(n) > b.most {
+		b.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+func (b *budget) give(n int64) { b.used.Add(-n) }
+
+// journal is how large the journal may be unless the operator says otherwise: 10 GiB, but at most a tenth of the disk.
+func (d disk) journal() int64 {
+	const most = 10 << 30
+	if d.total == 0 {
+		return most
+	}
+	return int64(min(most, d.total/10))
+}

@@ -1,0 +1,371 @@
+package spool
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"sternpost/mail"
+	"sternpost/queue"
+)
+
+// The index has two steps. A hint says that a destination may have something due from a time on; it is never later than the truth. Whoever finds a
+// hint asks the waiting rows of that destination for the exact time, and moves the hint there. So suspended destinations are passed over
+// without a look at what waits for them. Hints of a destination with leases stay: the leases end with a crash, and the hints must be there then.
+
+// mostDestinations is how many destinations without leases are remembered.
+const mostDestinations = 4096
+
+// destination is what is remembered of a destination.
+type destination struct {
+	leases int
+	known  bool                  // next is exact
+	next   uint64                // the earliest due time of a row that is not leased, or the end of the suspension; never: there is none
+	until  uint64                // suspended until; 0: not
+	turn   [queue.Report + 1]int // the sender whose turn is next, by priority
+}
+
+// destination finds or makes what is remembered of d. The caller holds mu.
+func (s *Store) destination(d mail.Domain) *destination {
+	if known := s.destinations[d]; known != nil {
+		return known
+	}
+	if len(s.destinations) >= max(mostDestinations, s.crowd) {
+		s.forgetIdle()
+	}
+	fresh := &destination{}
+	s.destinations[d] = fresh
+	return fresh
+}
+
+// forgetIdle forgets destinations without leases; their hints are exact or early.
+func (s *Store) forgetIdle() {
+	for name, d := range s.destinations {
+		if d.leases == 0 {
+			delete(s.destinations, name)
+		}
+	}
+	s.crowd = 2 * len(s.destinations)
+}
+
+// ripen notes rows that can be leased from now on. The caller holds mu.
+func (s *Store) ripen(rows []row) {
+	for _, r := range rows {
+		if r.priority == heldRow {
+			continue
+		}
+		if d := s.destination(r.destination); d.known {
+			d.next = min(d.next, max(r.due, d.until))
+		}
+	}
+	s.lower(rows)
+}
+
+// lower keeps the floor below the hints of rows that were written. The caller holds mu.
+func (s *Store) lower(rows []row) {
+	for _, r := range rows {
+		s.floor = min(s.floor, hintTime(r.due))
+	}
+}
+
+// look is one look at the index, with mu held from its beginning to its end.
+type look struct {
+	s     *Store
+	rows  *pebble.Iterator
+	hints *pebble.Iterator
+	fixes *pebble.Batch
+	err   error
+}
+
+func (s *Store) look() (*look, error) {
+	rows, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindWaiting}, UpperBound: []byte{kindWaiting + 1}})
+	if err != nil {
+		return nil, err
+	}
+	hints, err := s.db.NewIter(&pebble.IterOptions{LowerBound: hintKey(s.floor, ""), UpperBound: []byte{kindHint + 1}})
+	if err != nil {
+		return nil, errors.Join(err, rows.Close())
+	}
+	return &look{s: s, rows: rows, hints: hints, fixes: s.db.NewBatch()}, nil
+}
+
+// close ends the look and writes the hints that were put right. They need no sync: an early hint does no harm, and the log keeps the order.
+func (l *look) close() error {
+	err := errors.Join(l.err, l.rows.Close(), l.hints.Close())
+	if err != nil || l.fixes.Empty() {
+		return errors.Join(err, l.fixes.Close())
+	}
+	return l.s.commit(l.fixes, pebble.NoSync)
+}
+
+// ripe lists destinations that have something due, earliest first: as many as could be needed.
+func (l *look) ripe(w queue.Want) []mail.Domain {
+	now := nanos(w.Now)
+	next := map[mail.Domain]uint64{}
+	var list []mail.Domain
+	for at, name := range l.walk {
+		if at > now || len(list) >= w.Most {
+			break
+		}
+		if _, seen := next[name]; seen {
+			continue
+		}
+		next[name] = never
+		if w.Except != nil && w.Except(name) {
+			continue
+		}
+		if d := l.visit(at, name, now); d.next <= now {
+			next[name] = d.next
+			list = append(list, name)
+		}
+	}
+	slices.SortFunc(list, func(a, b mail.Domain) int { return cmp.Or(cmp.Compare(next[a], next[b]), cmp.Compare(a, b)) })
+	return list
+}
+
+// walk yields the hints in their order and notes where they begin.
+func (l *look) walk(yield func(uint64, mail.Domain) bool) {
+	first := true
+	for ok := l.hints.First(); ok; ok = l.hints.Next() {
+		at, name := parseHint(l.hints.Key())
+		if first {
+			l.s.floor, first = at, false
+		}
+		if !yield(at, name) {
+			return
+		}
+	}
+	if err := l.hints.Error(); err != nil {
+		l.err = err
+	}
+}
+
+// visit learns when the destination that a hint leads to has something, and puts the hint right. A time up to enough need not be the earliest.
+func (l *look) visit(at uint64, name mail.Domain, enough uint64) *destination {
+	d := l.s.destination(name)
+	if !d.known {
+		l.learn(name, d, enough)
+	}
+	if !d.known || d.leases > 0 || d.next == at || l.err != nil {
+		return d
+	}
+	l.note(l.fixes.Delete(hintKey(at, name), nil))
+	if d.next != never {
+		l.note(l.fixes.Set(hintKey(d.next, name), nil, nil))
+		return d
+	}
+	if !l.waits(name) {
+		l.note(l.fixes.Delete(destinationKey(aboutReason, name), nil))
+	}
+	return d
+}
+
+func (l *look) note(err error) {
+	if err != nil {
+		l.err = err
+	}
+}
+
+// waits says whether there is any row, held ones included.
+func (l *look) waits(name mail.Domain) bool {
+	prefix := waitingPrefix(name)
+	return l.rows.SeekGE(prefix) && string(l.rows.Key()[:min(len(prefix), len(l.rows.Key()))]) == string(prefix)
+}
+
+// learn finds the earliest row that is not leased, one seek for each sender; a row that is due by enough ends the search.
+func (l *look) learn(name mail.Domain, d *destination, enough uint64) {
+	until, err := l.s.suspended(name)
+	l.note(err)
+	d.until, d.next, d.known = until, never, false
+	for r, ok := l.free(row{destination: name}); ok; r, ok = l.free(row{destination: name, priority: r.priority, turn: r.turn + 1}) {
+		if d.next = min(d.next, max(r.due, until)); d.next <= enough {
+			return
+		}
+	}
+	d.known = l.err == nil
+}
+
+// earliest is the due time of the first row, leased or not.
+func (l *look) earliest(name mail.Domain) uint64 {
+	best := uint64(never)
+	for r, ok := l.seek(row{destination: name}); ok; r, ok = l.seek(row{destination: name, priority: r.priority, turn: r.turn + 1}) {
+		best = min(best, r.due)
+	}
+	return best
+}
+
+// seek finds the first row at or behind one, in the same destination; not the held ones.
+func (l *look) seek(from row) (row, bool) {
+	return l.here(from, l.rows.SeekGE(from.key()))
+}
+
+// here reads the row that the iterator stands at.
+func (l *look) here(from row, valid bool) (row, bool) {
+	if !valid {
+		l.note(l.rows.Error())
+		return row{}, false
+	}
+	r, ok := parseRow(l.rows.Key(), l.rows.Value())
+	return r, ok && r.destination == from.destination && r.priority <= byte(queue.Report) && r.turn < turns
+}
+
+// free is seek for rows that nobody holds.
+func (l *look) free(from row) (row, bool) {
+	r, ok := l.seek(from)
+	for ok && l.s.leased(r) {
+		r, ok = l.here(from, l.rows.Next())
+	}
+	return r, ok
+}
+
+// takeFrom leases up to most rows of a destination that are due: priority by priority, and from each sender one in turn.
+func (l *look) takeFrom(name mail.Domain, now uint64, most int) []row {
+	d := l.s.destination(name)
+	d.known = false
+	var rows []row
+	for p := range queue.Report + 1 {
+		if len(rows) < most {
+			rows = append(rows, l.takePriority(d, row{destination: name, priority: byte(p), due: now}, most-len(rows))...)
+		}
+	}
+	return rows
+}
+
+// takePriority goes round the senders of one priority until nobody has anything due. at.due is now.
+func (l *look) takePriority(d *destination, at row, most int) []row {
+	start := d.turn[at.priority]
+	line := l.line(at, start, turns, most)
+	line = append(line, l.line(at, 0, start, most-len(line))...)
+	var rows []row
+	for len(line) > 0 && len(rows) < most {
+		var still []row
+		for _, r := range line[:min(len(line), most-len(rows))] {
+			l.s.take(r)
+			rows = append(rows, r)
+			d.turn[at.priority] = int(r.turn) + 1
+			if next, ok := l.free(r); ok && next.priority == r.priority && next.turn == r.turn && next.due <= at.due {
+				still = append(still, next)
+			}
+		}
+		line = still
+	}
+	return rows
+}
+
+// line is the first due row of each sender whose turn is in [from, to).
+func (l *look) line(at row, from, to, most int) []row {
+	var rows []row
+	for from < to && len(rows) < most {
+		r, ok := l.free(row{destination: at.destination, priority: at.priority, turn: uint16(from)})
+		if !ok || r.priority != at.priority || int(r.turn) >= to {
+			break
+		}
+		from = int(r.turn) + 1
+		if r.due <= at.due {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+// suspended reads until when a destination is suspended.
+func (s *Store) suspended(d mail.Domain) (uint64, error) {
+	value, closer, err := s.db.Get(destinationKey(aboutSuspension, d))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	until := uint64(0)
+	if len(value) == 8 {
+		until = binary.BigEndian.Uint64(value)
+	}
+	return until, closer.Close()
+}
+
+// Suspend implements queue.Store. It writes one key and a hint. While it does, its destination counts as leased, so that nobody moves its hints.
+func (s *Store) Suspend(ctx context.Context, name mail.Domain, until time.Time) error {
+	if err := s.enterToWrite(); err != nil {
+		return err
+	}
+	defer s.leave()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	at := nanos(until)
+	hint, err := s.beginSuspension(name, at)
+	if err != nil {
+		return err
+	}
+	b := s.db.NewBatch()
+	key := destinationKey(aboutSuspension, name)
+	err = b.Delete(key, nil)
+	if at > 0 {
+		err = errors.Join(err, b.Set(key, binary.BigEndian.AppendUint64(nil, at), nil))
+	}
+	if hint != never {
+		err = errors.Join(err, b.Set(hintKey(hint, name), nil, nil))
+	}
+	if err == nil {
+		err = s.commit(b, pebble.Sync)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.destination(name)
+	d.leases--
+	d.known = false
+	s.floor = min(s.floor, hint)
+	return err
+}
+
+// beginSuspension is when the work begins again: at the end of the suspension, or at the first row when it is lifted.
+func (s *Store) beginSuspension(name mail.Domain, at uint64) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at == 0 {
+		look, err := s.look()
+		if err != nil {
+			return 0, err
+		}
+		at = look.earliest(name)
+		if err := look.close(); err != nil {
+			return 0, err
+		}
+	}
+	s.destination(name).leases++
+	return at, nil
+}
+
+// Next implements queue.Store.
+func (s *Store) Next(ctx context.Context) (time.Time, bool, error) {
+	if err := s.enter(); err != nil {
+		return time.Time{}, false, err
+	}
+	defer s.leave()
+	if err := ctx.Err(); err != nil {
+		return time.Time{}, false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	look, err := s.look()
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	best := uint64(never)
+	for at, name := range look.walk {
+		if at >= best {
+			break
+		}
+		best = min(best, look.visit(at, name, 0).next)
+	}
+	if err := look.close(); err != nil {
+		return time.Time{}, false, err
+	}
+	return moment(best), best != never, nil
+}

@@ -1,0 +1,186 @@
+package spool
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"sternpost/mail"
+	"sternpost/queue"
+)
+
+func submission(to string) queue.Submission {
+	a, err := mail.ParseAddress(to)
+	if err != nil {
+		panic(err)
+	}
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	return queue.Submission{
+		Envelope: mail.Envelope{Recipients: []mail.Recipient{{Address: a}}}, Sender: "us", Received: now, Expires: now.AddDate(0, 0, 5),
+	}
+}
+
+func accept(t testing.TB, s *Store, content []byte) ([]queue.Owed, error) {
+	t.Helper()
+	d, err := s.Begin(t.Context())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := d.Write(content); err != nil {
+		d.Abort()
+		return nil, err
+	}
+	return d.Commit(t.Context(), submission("a@b.example"), nil)
+}
+
+func TestFailedSyncStopsTheStore(t *testing.T) {
+	bad := errors.New("the disk is gone")
+	toggle := &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData {
+			return bad
+		}
+		return nil
+	})}
+	s := openAt(t, errorfs.Wrap(vfs.NewMem(), toggle), "/spool")
+	work, err := accept(t, s, []byte("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	toggle.On()
+	if _, err := accept(t, s, []byte("two")); !errors.Is(err, queue.ErrStopped) {
+		t.Errorf("an accept whose sync fails: %v", err)
+	}
+	<-s.Failed()
+	if _, err := accept(t, s, []byte("three")); !errors.Is(err, queue.ErrStopped) {
+		t.Errorf("an accept after it: %v", err)
+	}
+	if err := s.Settle(t.Context(), []queue.Settlement{{ID: work[0].ID, Destination: "b.example"}}); !errors.Is(err, queue.ErrStopped) {
+		t.Errorf("a settlement after it: %v", err)
+	}
+	if _, err := s.Content(t.Context(), work[0].ID); err != nil {
+		t.Errorf("reading goes on: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFullDiskRefusesMailAndSettles(t *testing.T) {
+	fs := vfs.NewMem()
+	fs.TestingSetDiskUsage(vfs.DiskUsage{TotalBytes: 1 << 30, AvailBytes: 1 << 30})
+	s := openAt(t, fs, "/spool")
+	defer func() { _ = s.Close() }()
+	work, err := accept(t, s, []byte("text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fs.TestingSetDiskUsage(vfs.DiskUsage{TotalBytes: 1 << 30, AvailBytes: 100 << 20})
+	if _, err := s.Begin(t.Context()); !errors.Is(err, queue.ErrFull) {
+		t.Errorf("Begin: %v", err)
+	}
+	err = s.Settle(t.Context(), []queue.Settlement{{ID: work[0].ID, Destination: "b.example", States: map[int]queue.RecipientState{0: {State: queue.Delivered}}}})
+	if err != nil {
+		t.Errorf("Settle: %v", err)
+	}
+}
+
+func TestOneOwner(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openAt(t, fs, "/spool")
+	defer func() { _ = s.Close() }()
+	c := DefaultConfig()
+	c.Directory = "/spool"
+	if _, err := Open(c, fs, s.log); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("a second owner: %v", err)
+	}
+}
+
+func TestLargeContentIsNotHeldInMemory(t *testing.T) {
+	s := openAt(t, vfs.Default, t.TempDir())
+	defer func() { _ = s.Close() }()
+	d, err := s.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk := bytes.Repeat([]byte("0123456789abcde\n"), 2048)
+	for range 1024 { // 32 MiB
+		if _, err := d.Write(chunk); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(d.(*draft).b); n > largestInline {
+			t.Fatalf("%d octets in memory", n)
+		}
+	}
+	work, err := d.Commit(t.Context(), submission("a@b.example"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reading, err := work[0].Content.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, reading); err != nil || n != 32<<20 {
+		t.Errorf("read %d: %v", n, err)
+	}
+	if err := reading.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A power cut at any moment: what was accepted is there, and the store is sound.
+func TestPowerCuts(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s := openAt(t, fs, "/spool")
+	defer func() { _ = s.Close() }()
+	random := rand.New(rand.NewPCG(1, 2))
+	accepted := map[queue.ID]bool{}
+	for i := range 40 {
+		size := 100 + random.IntN(2000)
+		if i%8 == 0 {
+			size = largestInline + 1
+		}
+		work, err := accept(t, s, bytes.Repeat([]byte("x"), size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		accepted[work[0].ID] = true
+		if i%5 == 4 {
+			states := map[int]queue.RecipientState{0: {State: queue.Delivered}}
+			if err := s.Settle(t.Context(), []queue.Settlement{{ID: work[0].ID, Destination: "b.example", States: states}}); err != nil {
+				t.Fatal(err)
+			}
+			delete(accepted, work[0].ID)
+		}
+		crashed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: random.IntN(101), RNG: random})
+		checkCrash(t, crashed, accepted)
+	}
+}
+
+func checkCrash(t *testing.T, fs *vfs.MemFS, accepted map[queue.ID]bool) {
+	t.Helper()
+	if err := openAt(t, fs, "/spool").Close(); err != nil {
+		t.Fatal(err)
+	}
+	problems, err := Verify("/spool", fs)
+	if err != nil || len(problems) > 0 {
+		t.Fatalf("%v\n%s", err, problems)
+	}
+	s := openAt(t, fs, "/spool")
+	defer func() { _ = s.Close() }()
+	work, err := s.Lease(t.Context(), queue.Want{Now: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), Most: 1000})
+	if err != nil || len(work) != len(accepted) {
+		t.Fatalf("%d messages after the crash, want %d: %v", len(work), len(accepted), err)
+	}
+	for _, o := range work {
+		if !accepted[o.ID] {
+			t.Errorf("message %s was settled", o.ID)
+		}
+	}
+}

@@ -1,0 +1,312 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"go.uber.org/zap"
+
+	"sternpost/mail"
+	"sternpost/queue"
+)
+
+// errNotLeased is the answer to a settlement of work that nobody holds.
+var errNotLeased = errors.New("no lease is held of this work")
+
+// message is what is known of a message while somebody holds a lease of it.
+type message struct {
+	rows     map[mail.Domain]row // the leases; Store.mu guards it
+	inMemory bool                // its content counts in Store.firsts
+	claimed  bool                // all of it is taken, also rows that are not known yet
+
+	// writing is held by who reads the message in, or settles it, to the end of the commit. It guards what follows.
+	writing sync.Mutex
+	loaded  bool
+	stored
+	states []queue.RecipientState
+	saved  bool // there is a kindStates key
+}
+
+// register takes leases of rows of a message that is known already. The caller holds mu.
+func (s *Store) register(id queue.ID, m stored, rows []row) *message {
+	own := &message{rows: map[mail.Domain]row{}, loaded: true, stored: m, states: make([]queue.RecipientState, len(m.Envelope.Recipients))}
+	s.messages[id] = own
+	for _, r := range rows {
+		own.rows[r.destination] = r
+		s.destination(r.destination).leases++
+	}
+	return own
+}
+
+// take leases a row that may have been the next of its destination. The caller holds mu.
+func (s *Store) take(r row) *message {
+	own := s.messages[r.id]
+	if own == nil {
+		own = &message{rows: map[mail.Domain]row{}}
+		s.messages[r.id] = own
+	}
+	own.rows[r.destination] = r
+	d := s.destination(r.destination)
+	d.leases++
+	d.known = false
+	return own
+}
+
+// leased says whether somebody holds the row. The caller holds mu.
+func (s *Store) leased(r row) bool {
+	own := s.messages[r.id]
+	if own == nil {
+		return false
+	}
+	return own.claimed || own.holds(r.destination)
+}
+
+// release ends a lease. The caller holds mu.
+func (s *Store) release(r row) {
+	own := s.messages[r.id]
+	if own == nil {
+		return
+	}
+	if _, taken := own.rows[r.destination]; !taken {
+		return
+	}
+	delete(own.rows, r.destination)
+	s.destination(r.destination).leases--
+	if len(own.rows) > 0 {
+		return
+	}
+	delete(s.messages, r.id)
+	if own.inMemory {
+		s.firsts.give(own.size)
+	}
+}
+
+// Return implements queue.Store.
+func (s *Store) Return(work []queue.Owed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range work {
+		own := s.messages[o.ID]
+		if own == nil {
+			continue
+		}
+		if r, taken := own.rows[o.Destination]; taken {
+			s.release(r)
+			s.ripen([]row{r})
+		}
+	}
+}
+
+// Lease implements queue.Store.
+func (s *Store) Lease(ctx context.Context, w queue.Want) ([]queue.Owed, error) {
+	if err := s.enterToWrite(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	if err := ctx.Err(); err != nil || w.Most <= 0 {
+		return nil, err
+	}
+	if w.PerDestination <= 0 {
+		w.PerDestination = w.Most
+	}
+	rows, err := s.takeDue(w)
+	if err != nil {
+		return nil, err
+	}
+	now := nanos(w.Now)
+	return s.load(rows, func(due uint64) bool { return due <= now }), nil
+}
+
+// takeDue leases rows that are due, destination by destination.
+func (s *Store) takeDue(w queue.Want) ([]row, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	look, err := s.look()
+	if err != nil {
+		return nil, err
+	}
+	ripe := look.ripe(w)
+	var rows []row
+	for _, d := range ripe {
+		rows = append(rows, look.takeFrom(d, nanos(w.Now), min(w.PerDestination, w.Most-len(rows)))...)
+	}
+	if err := look.close(); err != nil {
+		for _, r := range rows {
+			s.release(r)
+		}
+		return nil, err
+	}
+	return rows, nil
+}
+
+// Overdue implements queue.Store. It passes over messages that wait for a person only: what is held does not expire.
+func (s *Store) Overdue(ctx context.Context, now time.Time, most int) ([]queue.Owed, error) {
+	if err := s.enterToWrite(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	if err := ctx.Err(); err != nil || most <= 0 {
+		return nil, err
+	}
+	rows, err := s.takeOverdue(nanos(now), most)
+	if err != nil {
+		return nil, err
+	}
+	return s.load(rows, func(uint64) bool { return true }), nil
+}
+
+func (s *Store) takeOverdue(now uint64, most int) ([]row, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindDeadline}, UpperBound: row{deadline: now + 1}.deadlineKey()})
+	if err != nil {
+		return nil, err
+	}
+	var rows []row
+	for ok := it.First(); ok && len(rows) < most; ok = it.Next() {
+		r, fits := parseDeadline(it.Key(), it.Value())
+		if fits && !s.leased(r) {
+			s.take(r)
+			rows = append(rows, r)
+		}
+	}
+	if err := it.Close(); err != nil {
+		for _, r := range rows {
+			s.release(r)
+		}
+		return nil, err
+	}
+	return rows, nil
+}
+
+// load reads the messages of leased rows, and picks the recipients that are due. What cannot be read is named in the log and stays leased, so
+// that it does not stand in the way of the rest.
+func (s *Store) load(rows []row, ripe func(due uint64) bool) []queue.Owed {
+	var list []queue.Owed
+	for _, r := range rows {
+		s.mu.Lock()
+		own := s.messages[r.id]
+		s.mu.Unlock()
+		o, err := s.loadOne(own, r, ripe)
+		if err != nil {
+			s.log.Error("a message of the queue cannot be read and is set aside", zap.Stringer("msg", r.id), zap.Error(err))
+			continue
+		}
+		list = append(list, o)
+	}
+	return list
+}
+
+func (s *Store) loadOne(own *message, r row, ripe func(due uint64) bool) (queue.Owed, error) {
+	own.writing.Lock()
+	defer own.writing.Unlock()
+	if err := s.read(own, r.id); err != nil {
+		return queue.Owed{}, err
+	}
+	var indices []int
+	for _, i := range own.pending(r.destination) {
+		if ripe(own.due(i)) {
+			indices = append(indices, i)
+		}
+	}
+	if len(indices) == 0 {
+		return queue.Owed{}, fmt.Errorf("no recipient waits for %s: the index %w", r.destination, errDamaged)
+	}
+	return own.owe(s, r, indices), nil
+}
+
+// read reads the message from the disk if that was not done yet. The caller holds writing.
+func (s *Store) read(own *message, id queue.ID) error {
+	if own.loaded {
+		return nil
+	}
+	m, states, saved, err := s.get(id)
+	if err != nil {
+		return err
+	}
+	own.stored, own.states, own.saved, own.loaded = m, states, saved, true
+	return nil
+}
+
+// get reads a message and its states; saved says whether those are on the disk.
+func (s *Store) get(id queue.ID) (m stored, states []queue.RecipientState, saved bool, err error) {
+	value, closer, err := s.db.Get(idKey(kindMessage, id))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return m, nil, false, queue.ErrNotFound
+	}
+	if err != nil {
+		return m, nil, false, err
+	}
+	m, _, err = decodeMessage(id, value)
+	if err := errors.Join(err, closer.Close()); err != nil {
+		return m, nil, false, err
+	}
+	states, saved, err = s.statesOf(id, len(m.Envelope.Recipients))
+	return m, states, saved, err
+}
+
+func (s *Store) statesOf(id queue.ID, recipients int) ([]queue.RecipientState, bool, error) {
+	value, closer, err := s.db.Get(idKey(kindStates, id))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return make([]queue.RecipientState, recipients), false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	states, err := decodeStates(value)
+	if err == nil && len(states) != recipients {
+		err = errDamaged
+	}
+	return states, true, errors.Join(err, closer.Close())
+}
+
+// pending lists the recipients of a destination that wait for their next attempt.
+func (m *message) pending(d mail.Domain) []int {
+	var list []int
+	for i, r := range m.Envelope.Recipients {
+		if r.Address.Domain == d && m.states[i].State == queue.Pending {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// due is when recipient i is tried next.
+func (m *message) due(i int) uint64 { return dueOf(m.Submission, m.states[i]) }
+
+// dueOf: a recipient that was never tried is due at the later of acceptance and SendAt.
+func dueOf(s queue.Submission, state queue.RecipientState) uint64 {
+	if !state.Due.IsZero() {
+		return nanos(state.Due)
+	}
+	return max(nanos(s.SendAt), nanos(s.Received))
+}
+
+// owe is the leased work of a row.
+func (m *message) owe(s *Store, r row, indices []int) queue.Owed {
+	return queue.Owed{
+		Message:     queue.Message{ID: r.id, Submission: m.Submission, Size: m.size, Recipients: slices.Clone(m.states)},
+		Destination: r.destination, Indices: indices, Due: moment(r.due),
+		Content: kept{s: s, id: r.id, size: m.size, file: m.file, sum: m.sum},
+	}
+}
+
+// owed is the work of a message that was just accepted; its content is read from memory if there is room for that.
+func (m *message) owed(s *Store, rows []row, content []byte) []queue.Owed {
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	list := make([]queue.Owed, 0, len(rows))
+	for _, r := range rows {
+		o := m.owe(s, r, m.pending(r.destination))
+		if m.inMemory {
+			o.Content = held(content)
+		}
+		list = append(list, o)
+	}
+	return list
+}

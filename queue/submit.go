@@ -1,0 +1,81 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"sternpost/journal"
+)
+
+// Submit takes a message over. When it returns nil the message is durable and we answer for it (RFC 5321 s6.1); after an error
+// nothing was accepted. Received and Expires are filled in where they are zero. The errors are ErrFull and ErrStopped, the error of
+// content's reader, and what is wrong with the envelope. It may be called concurrently, also before Run.
+func (q *Queue) Submit(ctx context.Context, s Submission, content io.Reader) (ID, error) {
+	if len(s.Envelope.Recipients) == 0 {
+		return 0, errors.New("a message needs a recipient")
+	}
+	if err := s.Envelope.Check(); err != nil {
+		return 0, err
+	}
+	q.complete(&s)
+	draft, err := q.store.Begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer draft.Abort()
+	if _, err := io.Copy(draft, content); err != nil {
+		return 0, fmt.Errorf("taking the content: %w", err)
+	}
+	owed, err := draft.Commit(ctx, s, []journal.Entry{acceptedEntry(s)})
+	if err != nil {
+		return 0, err
+	}
+	id := owed[0].ID
+	q.ready(owed)
+	return id, nil
+}
+
+// complete fills in the times of a submission.
+func (q *Queue) complete(s *Submission) {
+	if s.Received.IsZero() {
+		s.Received = time.Now()
+	}
+	if s.Sender == "" {
+		s.Sender = s.Envelope.From.String()
+	}
+	if s.Expires.IsZero() {
+		begin := s.Received
+		if s.SendAt.After(begin) {
+			begin = s.SendAt
+		}
+		s.Expires = begin.Add(q.current().forDestination(s.Envelope.Recipients[0].Address.Domain).Lifetime)
+	}
+	s.Notice = terms{config: *q.current(), now: s.Received}.notice(*s)
+}
+
+func acceptedEntry(s Submission) journal.Entry {
+	return journal.Entry{Kind: journal.Accepted, Sender: s.Envelope.From.String(), MessageID: s.MessageID, Reason: s.Peer}
+}
+
+// ready hands accepted work to the schedule. Where too much waits in memory already, or it is not yet time, the store keeps it.
+func (q *Queue) ready(owed []Owed) {
+	var early []Owed
+	for _, o := range owed {
+		if o.SendAt.After(o.Received) {
+			early = append(early, o)
+			continue
+		}
+		select {
+		case q.accepted <- o:
+		default:
+			early = append(early, o)
+		}
+	}
+	if len(early) > 0 {
+		q.store.Return(early)
+		q.poke()
+	}
+}

@@ -1,0 +1,187 @@
+package queue
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"sternpost/journal"
+	"sternpost/mail"
+)
+
+// terms is what a verdict depends on besides the work and its outcomes.
+type terms struct {
+	config Config
+	now    time.Time
+	random float64 // from 0 to 1
+}
+
+// settlement says what an attempt comes to: for each recipient its new state, when the next attempt is, and what the journal keeps. The reports
+// that failures owe are added by report.go. It is a function of its arguments.
+func settlement(r result, t terms) Settlement {
+	o, a := r.owed, r.attempt
+	s := Settlement{ID: o.ID, Destination: o.Destination, States: make(map[int]RecipientState, len(o.Indices))}
+	reached := reachedAny(a)
+	for n, i := range o.Indices {
+		state := o.Recipients[i]
+		outcome := a.Outcomes[n]
+		state.Reached = state.Reached || reached
+		state = t.next(o, state, outcome)
+		s.States[i] = state
+		e := entry(o, i, outcome, state)
+		e.AttemptID = a.ID
+		if n == 0 {
+			e.AttemptTree = r.tree
+		}
+		s.Entries = append(s.Entries, e)
+	}
+	s.Deadline = t.deadline(o, s.States)
+	return s
+}
+
+// next is the state of one recipient after an outcome.
+func (t terms) next(o Owed, state RecipientState, outcome mail.Outcome) RecipientState {
+	outcome.Recipient = mail.Address{}
+	state.InDoubt = state.InDoubt || outcome.InDoubt
+	switch {
+	case outcome.Disposition == mail.Delivered:
+		state.State, state.Last = Delivered, outcome
+		return state
+	case outcome.Disposition == mail.Failed:
+		state.State, state.Last = Failed, outcome
+		state.Last.InDoubt = state.InDoubt
+		return state
+	case outcome.Scope == mail.ScopeLocal: // our own trouble counts against nobody
+		state.Due = t.now.Add(localDelay)
+		return state
+	}
+	state.Attempts++
+	state.Last = outcome
+	if state.InDoubt && t.config.InDoubt == inDoubtHold {
+		state.State = Held
+		return state
+	}
+	past := Past{Attempts: state.Attempts, Ended: t.now, Received: o.Received, Expires: o.Expires, Random: t.random}
+	if outcome.Reply.Transient() {
+		past.Hint = RetryHint(outcome.Reply.Text())
+	}
+	due, more := NextDue(t.config.forDestination(o.Destination).Backoff, t.config.Jitter, past)
+	if !more {
+		return expired(state)
+	}
+	state.Due = due
+	return state
+}
+
+// localDelay is how long work waits after trouble of our own: long enough not to spin, short because nobody else is to blame.
+const localDelay = 30 * time.Second
+
+// expired ends a recipient whose lifetime is over (RFC 5321 s4.5.4.1). Where no host ever took a connection it is told as host unknown.
+func expired(state RecipientState) RecipientState {
+	last := state.Last
+	state.State = Failed
+	last.Disposition, last.InDoubt = mail.Failed, state.InDoubt
+	switch {
+	case !state.Reached:
+		last.Status = mail.Status{4, 4, 1}
+		last.Reason = "host unknown: no host took a connection until the lifetime of the message ended; the last attempt: " + last.Reason
+	case last.Status.IsZero():
+		last.Status = mail.Status{4, 4, 7}
+		last.Reason = "the lifetime of the message ended"
+	default:
+		last.Reason = "the lifetime of the message ended; the last attempt: " + last.Reason
+	}
+	state.Last = last
+	return state
+}
+
+// reachedAny says whether a host took a connection.
+func reachedAny(a *mail.Attempt) bool {
+	for _, c := range a.Candidates {
+		for _, s := range c.Stages {
+			if s.Stage == mail.StageConnect && s.Error == "" || s.Stage != mail.StageConnect && !s.Reply.IsZero() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// notice is when the sender is told of the delay of a message; zero: never.
+func (t terms) notice(s Submission) time.Time {
+	begin := s.Received
+	if s.SendAt.After(begin) {
+		begin = s.SendAt
+	}
+	at := begin.Add(t.config.DelayNotice)
+	if t.config.DelayNotice == 0 || s.Envelope.From.IsNull() || !at.Before(s.Expires) {
+		return time.Time{}
+	}
+	return at
+}
+
+// deadline is when a message must be looked at although no attempt is due. Zero: at the end of its lifetime.
+func (t terms) deadline(o Owed, states map[int]RecipientState) time.Time {
+	for _, s := range states {
+		if s.State == Pending && !s.Noticed {
+			return t.notice(o.Submission)
+		}
+	}
+	return time.Time{}
+}
+
+// overdue says what to do with work whose deadline has passed: the lifetime is over, or the sender is owed a notice.
+func overdue(o Owed, t terms) Settlement {
+	s := Settlement{ID: o.ID, Destination: o.Destination, States: make(map[int]RecipientState, len(o.Indices))}
+	over := !t.now.Before(o.Expires)
+	for _, i := range o.Indices {
+		state := o.Recipients[i]
+		if !over {
+			state.Noticed = true
+			s.States[i] = state
+			continue
+		}
+		state = expired(state)
+		s.States[i] = state
+		s.Entries = append(s.Entries, entry(o, i, state.Last, state))
+	}
+	return s
+}
+
+// entry is what the journal keeps of one recipient's outcome.
+func entry(o Owed, i int, outcome mail.Outcome, state RecipientState) journal.Entry {
+	e := journal.Entry{
+		Kind: kindOf(state), Message: o.ID.String(), Sender: o.Envelope.From.String(), Recipient: o.Envelope.Recipients[i].Address.String(),
+		Domain: o.Destination, MessageID: o.MessageID, Host: outcome.Host, Code: outcome.Reply.Code, Status: outcome.Status, Stage: outcome.Stage,
+		Scope: outcome.Scope, InDoubt: outcome.InDoubt, Reply: outcome.Reply.Lines, Reason: outcome.Reason,
+	}
+	if state.State == Failed {
+		e.Status, e.Reason = state.Last.Status, state.Last.Reason
+	}
+	return e
+}
+
+func kindOf(state RecipientState) journal.Kind {
+	switch state.State {
+	case Delivered:
+		return journal.Delivered
+	case Failed:
+		return journal.Failed
+	default:
+		return journal.Deferred
+	}
+}
+
+// random is the randomness of one attempt: derived, never shared, so that a run can be repeated.
+func random(seed uint64, id ID, attempt int) float64 {
+	return rand.New(rand.NewPCG(seed^uint64(id), uint64(attempt))).Float64()
+}
+
+// String is a state for people.
+func (s State) String() string {
+	names := [...]string{"pending", "held", "delivered", "failed", "removed"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return fmt.Sprintf("state %d", uint8(s))
+}

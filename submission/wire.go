@@ -1,0 +1,277 @@
+package submission
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/emersion/go-smtp"
+)
+
+const (
+	// maxCommand is the longest command line. RFC 5321 s4.5.3.1.4 has 512 octets, and extensions add to that: ORCPT 500 (RFC 3461 s5.1), SIZE, SMTPUTF8.
+	maxCommand = 2048
+	// inBuffer holds what the client has sent and nobody has read; a usual message fits.
+	inBuffer = 16 << 10
+	// maxOffences is how many lines that are no commands a connection may send.
+	maxOffences = 3
+)
+
+// wire is the connection as go-smtp's server sees it. It gives out one command line at a time, so that nothing of the content ever sits in go-smtp's buffers, and
+// it gathers replies until the client has to be waited for, so that a pipelined group costs one packet (RFC 2920 s3.2).
+//
+// All methods but dismiss and cut belong to the goroutine of the connection.
+type wire struct {
+	net.Conn
+	address      netip.Addr
+	hostname     string
+	writeTimeout time.Duration
+	in           *bufio.Reader
+	out          *bufio.Writer
+	command      []byte // the line that go-smtp has read last
+	rest         []byte // what go-smtp has still to read
+	extended     bool   // the client said EHLO and not HELO
+	offences     int
+	pace         *pace // while content is read
+	ended        error // nothing more is read
+	forget       func()
+
+	mu      sync.Mutex
+	waiting bool // for a command
+	closing bool // the server is
+	closed  bool
+}
+
+func newWire(conn net.Conn, c Config) *wire {
+	w := &wire{Conn: conn, writeTimeout: c.WriteTimeout}
+	w.in = bufio.NewReaderSize(clientReader{w}, inBuffer)
+	w.out = bufio.NewWriter(clientWriter{w})
+	return w
+}
+
+// clientReader is the lower end of wire.in. It is only called when everything that came has been read: then the client waits for its replies.
+type clientReader struct{ w *wire }
+
+func (r clientReader) Read(p []byte) (int, error) {
+	w := r.w
+	if err := w.out.Flush(); err != nil {
+		return 0, err
+	}
+	if w.pace == nil {
+		return w.Conn.Read(p) // go-smtp has set the deadline
+	}
+	began := time.Now()
+	if err := w.Conn.SetReadDeadline(began.Add(w.pace.left())); err != nil {
+		return 0, err
+	}
+	n, err := w.Conn.Read(p)
+	w.pace.waited += time.Since(began)
+	w.pace.received += int64(n)
+	return n, err
+}
+
+// clientWriter is the lower end of wire.out.
+type clientWriter struct{ w *wire }
+
+func (o clientWriter) Write(p []byte) (int, error) {
+	if err := o.w.Conn.SetWriteDeadline(time.Now().Add(o.w.writeTimeout)); err != nil {
+		return 0, err
+	}
+	return o.w.Conn.Write(p)
+}
+
+// Read gives go-smtp the next command line, or the rest of one.
+func (w *wire) Read(p []byte) (int, error) {
+	for len(w.rest) == 0 {
+		if w.ended != nil {
+			return 0, w.ended
+		}
+		if err := w.next(); err != nil {
+			w.ended = err
+			return 0, err
+		}
+	}
+	n := copy(p, w.rest)
+	w.rest = w.rest[n:]
+	return n, nil
+}
+
+// next reads a line and makes it what go-smtp reads, if it may be a command.
+func (w *wire) next() error {
+	if !w.await() {
+		return w.goodbye()
+	}
+	line, err := w.in.ReadSlice('\n')
+	if w.resume() {
+		return w.goodbye()
+	}
+	if errors.Is(err, bufio.ErrBufferFull) || len(line) > maxCommand {
+		return smtp.ErrTooLongLine // which go-smtp tells the client before it hangs up
+	}
+	if err != nil {
+		return err
+	}
+	return w.offer(line)
+}
+
+// offer gives line to go-smtp, or refuses it.
+func (w *wire) offer(line []byte) error {
+	verb, _, _ := bytes.Cut(line, []byte(" "))
+	verb = bytes.ToUpper(bytes.TrimRight(verb, "\r\n"))
+	switch {
+	case !isCommand(line):
+		return w.refuse("500 5.5.2 a command is UTF-8 without control characters and ends in CRLF")
+	case string(verb) == "BDAT":
+		// The chunk follows whatever is answered, and must not be taken for commands. RFC 3030 s2: BDAT is only for those that were offered CHUNKING.
+		return w.hangUp("502 5.5.1 BDAT is not offered here")
+	case isForeign(string(verb)):
+		return w.hangUp("521 5.5.1 this is SMTP, not HTTP")
+	}
+	if string(verb) == "EHLO" || string(verb) == "HELO" {
+		w.extended = string(verb) == "EHLO"
+	}
+	w.command = w.withDomain(append(w.command[:0], line...))
+	w.rest = w.command
+	return nil
+}
+
+// isCommand says whether line may be a command (RFC 5321 s4.1.1, RFC 6531 s3.3): a bare LF or CR, a NUL or a terminal escape has no place in one.
+func isCommand(line []byte) bool {
+	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
+	control := func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7F }
+	return ok && bytes.IndexFunc(text, control) < 0 && utf8.Valid(text)
+}
+
+// isForeign finds a browser that was made to talk to us: its request carries what a stranger wrote, and its address is one of our networks.
+func isForeign(verb string) bool {
+	switch verb {
+	case "GET", "POST", "PUT", "PATCH", "HEAD", "OPTIONS", "DELETE", "CONNECT", "TRACE", "PRI", "HOST:":
+		return true
+	}
+	return false
+}
+
+// withDomain gives the one address that has no domain ours (RFC 5321 s4.5.1); go-smtp refuses it otherwise.
+func (w *wire) withDomain(line []byte) []byte {
+	const postmaster = "RCPT TO:<POSTMASTER>"
+	if len(line) < len(postmaster) || !strings.EqualFold(string(line[:len(postmaster)]), postmaster) {
+		return line
+	}
+	at := len(postmaster) - 1
+	return fmt.Appendf(nil, "%s@%s%s", line[:at], w.hostname, line[at:])
+}
+
+// refuse answers a line that go-smtp does not get to see; a client that goes on like that is hung up on.
+func (w *wire) refuse(reply string) error {
+	w.offences++
+	if w.offences > maxOffences {
+		return w.hangUp("421 4.7.0 too many lines that are no commands")
+	}
+	w.say(reply)
+	return nil
+}
+
+// hangUp says why and lets go-smtp close the connection.
+func (w *wire) hangUp(reply string) error {
+	w.say(reply)
+	return io.EOF
+}
+
+// goodbye may stand in the place of every reply (RFC 5321 s3.8).
+func (w *wire) goodbye() error { return w.hangUp("421 4.3.2 " + w.hostname + " is shutting down") }
+
+// say puts a reply behind those that wait. That it does not reach the client shows at the next reading.
+func (w *wire) say(reply string) { _, _ = w.out.WriteString(reply + "\r\n") }
+
+// Write takes a reply line of go-smtp, which writes each line with a call of its own. CHUNKING is not offered: it cannot be switched off in go-smtp, and is a second way in
+// for content with none of the guards of the first.
+func (w *wire) Write(p []byte) (int, error) {
+	if string(p) == "250-CHUNKING\r\n" {
+		return len(p), nil
+	}
+	return w.out.Write(p)
+}
+
+// await notes that a command is waited for; false: the server closes.
+func (w *wire) await() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting = !w.closing
+	return w.waiting
+}
+
+// resume ends await and says whether the server closes.
+func (w *wire) resume() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting = false
+	return w.closing
+}
+
+// dismiss has the connection end with 421 as soon as it waits for a command; at once, if it does.
+func (w *wire) dismiss() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closing = true
+	if w.waiting {
+		_ = w.Conn.SetReadDeadline(time.Unix(1, 0)) // an error is as good: the reading has ended then
+	}
+}
+
+// cut ends the connection now.
+func (w *wire) cut() { _ = w.Conn.Close() }
+
+// SetReadDeadline is what go-smtp calls before each command; the error ends its loop.
+func (w *wire) SetReadDeadline(t time.Time) error {
+	if w.isClosed() {
+		return net.ErrClosed
+	}
+	return w.Conn.SetReadDeadline(t)
+}
+
+func (w *wire) isClosed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closed
+}
+
+// Close sends the replies that wait and closes. go-smtp calls it more than once.
+func (w *wire) Close() error {
+	w.mu.Lock()
+	again := w.closed
+	w.closed = true
+	w.mu.Unlock()
+	if again {
+		return nil
+	}
+	defer w.forget()
+	if w.ended == nil {
+		w.ended = net.ErrClosed
+	}
+	return errors.Join(w.out.Flush(), w.Conn.Close())
+}
+
+// finish ends the reading of content. When its end was seen, go-smtp is shown a dot, behind which it goes on; otherwise what follows may be anything but commands,
+// and the connection ends with reply.
+func (w *wire) finish(c *content, reply string) {
+	w.pace = nil
+	if c.complete {
+		w.rest = append(w.command[:0], ".\r\n"...)
+		return
+	}
+	w.say(reply)
+	w.ended = io.EOF
+	_ = w.Close() // the client is gone or will see it
+}
+
+// isTimeout tells a client that is too slow from one that is gone.
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -1,0 +1,15 @@
+// Package interop holds the tests with real mail servers: Postfix, Exim, OpenSMTPD and aiosmtpd as Debian ships them, with
+// NSD and Unbound in front. They run the sternpost binary, and what arrives is compared octet for octet.
+//
+// They are behind the build tag interop, because they need root and foreign programs:
+//
+//	test/interop/setup.sh
+//	go test -tags interop ./test/interop/
+//
+// Nothing of the machine is changed. setup.sh unpacks the programs that are not installed into a cache directory, and the
+// tests run in namespaces of their own: a network that has only a loopback interface, processes that end with the tests,
+// and mounts that nobody else sees.
+//
+// STERNPOST_INTEROP_BIN names a binary to test in place of one built from this tree, and STERNPOST_INTEROP_CACHE another
+// cache directory.
+package interop
