@@ -61,6 +61,11 @@ type destination struct {
 // dead says whether no address of d took a connection when it was last tried.
 func (d *destination) dead() bool { return d.probes > 0 }
 
+// idle says whether the schedule has nothing to do for d.
+func (d *destination) idle() bool {
+	return d.count == 0 && d.underWay == 0 && !d.resolving && !d.queued
+}
+
 func (d *destination) add(o Owed) {
 	d.lines[min(o.Priority, Report)].add(o)
 	d.count++

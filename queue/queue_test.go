@@ -625,3 +625,23 @@ func TestRate(t *testing.T) {
 		}
 	})
 }
+
+// The rate of a destination holds also when nothing of it is left in memory between two messages.
+func TestRateOfAnIdleDestination(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *queue.Config) {
+			c.PerDestinations = []queue.Override{{Domains: []string{"slow.test"}, Rate: 6}}
+		})
+		for range 3 {
+			w.submit("me@us.test", "you@slow.test")
+			pass(time.Second)
+		}
+		if n := len(w.tries("slow.test")); n != 1 {
+			t.Errorf("%d attempts in three seconds at a rate of one in ten", n)
+		}
+		pass(time.Minute)
+		if w.waiting() != 0 {
+			t.Errorf("%d still wait", w.waiting())
+		}
+	})
+}

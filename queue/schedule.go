@@ -94,6 +94,7 @@ func (s *schedule) run(ctx context.Context) error {
 			s.fill(timer)
 		case <-deadlines.C:
 			s.overdue()
+			s.pruneDestinations(time.Now())
 		}
 		s.dispatch()
 		if s.starved && s.count < leaseLow {
@@ -150,8 +151,22 @@ func (s *schedule) enqueue(d *destination) {
 
 // forget drops a destination of which nothing is left to know.
 func (s *schedule) forget(d *destination) {
-	if d.count == 0 && d.underWay == 0 && !d.dead() && !d.resolving && !d.queued {
+	if now := time.Now(); d.idle() && !d.dead() && !now.Before(d.rateFrom) {
 		delete(s.destinations, d.domain)
+	}
+}
+
+// deadRemembered is how long a dead destination is remembered for which nothing was tried any more: longer than the longest usual delay of a message, so that one which still
+// has mail is never forgotten.
+const deadRemembered = 24 * time.Hour
+
+// pruneDestinations forgets what forget could not: destinations whose rate has come round, and dead ones whose mail has gone.
+func (s *schedule) pruneDestinations(now time.Time) {
+	for _, d := range s.destinations {
+		if d.dead() && d.idle() && now.Sub(d.lastProbe) > deadRemembered {
+			d.probes = 0
+		}
+		s.forget(d)
 	}
 }
 
