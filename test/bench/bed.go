@@ -52,6 +52,8 @@ const nsdConfig = `server:
 	xfrdir: "@DIR@"
 	zonelistfile: "@DIR@/zone.list"
 	server-count: 1
+	rrl-ratelimit: 0
+	rrl-whitelist-ratelimit: 0
 remote-control:
 	control-enable: no
 zone:
