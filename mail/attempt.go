@@ -1,7 +1,6 @@
 package mail
 
 import (
-	"encoding/json"
 	"net/netip"
 	"time"
 )
@@ -58,17 +57,19 @@ type Lookup struct {
 }
 
 // MarshalJSON writes the keys that docs/json.md lists; ttl is in seconds, as everywhere in the DNS.
-func (l Lookup) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Name    string   `json:"name"`
-		Type    string   `json:"type"`
-		RCode   RCode    `json:"rcode"`
-		TTL     int64    `json:"ttl"`
-		AD      bool     `json:"ad"`
-		Stale   bool     `json:"stale"`
-		Answers []string `json:"answers"`
-		Error   string   `json:"error"`
-	}{l.Name, l.Type, l.RCode, int64(l.TTL / time.Second), l.AD, l.Stale, list(l.Answers), l.Error})
+func (l Lookup) MarshalJSON() ([]byte, error) { return l.appendJSON(nil), nil }
+
+func (l Lookup) appendJSON(b []byte) []byte {
+	o := begin(b)
+	o.text("name", l.Name)
+	o.text("type", l.Type)
+	o.text("rcode", string(l.RCode))
+	o.number("ttl", int(l.TTL/time.Second))
+	o.flag("ad", l.AD)
+	o.flag("stale", l.Stale)
+	o.texts("answers", l.Answers)
+	o.text("error", l.Error)
+	return o.end()
 }
 
 // Verdict is what became of a candidate.
@@ -85,25 +86,40 @@ const (
 
 // Candidate is one address of one host in the plan of an attempt, with all that happened there.
 type Candidate struct {
-	Host       string        `json:"host"`
-	Preference int           `json:"preference"`
-	Address    netip.Addr    `json:"address"`
-	Port       int           `json:"port"`
-	Verdict    Verdict       `json:"verdict"`
-	Reason     string        `json:"reason"`
-	Stages     []StageRecord `json:"stages"`
-	TLS        *TLS          `json:"tls"`
+	Host       string
+	Preference int
+	Address    netip.Addr
+	Port       int
+	Verdict    Verdict
+	Reason     string
+	Stages     []StageRecord
+	TLS        *TLS
 	// Reused says that an idle session was taken instead of a new connection.
-	Reused bool `json:"reused"`
+	Reused bool
 	// ClosedBy is "us" or "remote"; empty while the session lives on, or where there was none.
-	ClosedBy string `json:"closed_by"`
+	ClosedBy string
 }
 
-// MarshalJSON writes c with a list of stages also where there are none.
-func (c Candidate) MarshalJSON() ([]byte, error) {
-	type keys Candidate
-	c.Stages = list(c.Stages)
-	return json.Marshal(keys(c))
+// MarshalJSON writes the keys that docs/json.md lists.
+func (c Candidate) MarshalJSON() ([]byte, error) { return c.appendJSON(nil), nil }
+
+func (c Candidate) appendJSON(b []byte) []byte {
+	o := begin(b)
+	o.text("host", c.Host)
+	o.number("preference", c.Preference)
+	o.ip("address", c.Address)
+	o.number("port", c.Port)
+	o.text("verdict", string(c.Verdict))
+	o.text("reason", c.Reason)
+	objects(&o, "stages", c.Stages)
+	if c.TLS == nil {
+		o.null("tls")
+	} else {
+		o.b = c.TLS.appendJSON(o.key("tls"))
+	}
+	o.flag("reused", c.Reused)
+	o.text("closed_by", c.ClosedBy)
+	return o.end()
 }
 
 // StageRecord is one command and its reply, or the error in its place.
@@ -116,36 +132,45 @@ type StageRecord struct {
 }
 
 // MarshalJSON writes the keys that docs/json.md lists; ms has microseconds as its decimals.
-func (s StageRecord) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Stage Stage     `json:"stage"`
-		At    time.Time `json:"at"`
-		MS    float64   `json:"ms"`
-		Reply []string  `json:"reply"`
-		Error string    `json:"error"`
-	}{s.Stage, s.At.UTC(), milliseconds(s.Took), list(s.Reply.Lines), s.Error})
+func (s StageRecord) MarshalJSON() ([]byte, error) { return s.appendJSON(nil), nil }
+
+func (s StageRecord) appendJSON(b []byte) []byte {
+	o := begin(b)
+	o.text("stage", string(s.Stage))
+	o.time("at", s.At)
+	o.milliseconds("ms", s.Took)
+	o.texts("reply", s.Reply.Lines)
+	o.text("error", s.Error)
+	return o.end()
 }
 
 // TLS is what a connection showed of itself.
 type TLS struct {
-	Version string `json:"version"` // "TLS 1.3"
-	Cipher  string `json:"cipher"`
+	Version string // "TLS 1.3"
+	Cipher  string
 	// Verified says that the certificate chain and the host's name were proved.
-	Verified bool `json:"verified"`
+	Verified bool
 	// Error says why it is not verified.
-	Error string `json:"error"`
+	Error string
 	// Names, Issuer and Expires describe the leaf certificate.
-	Names   []string  `json:"names"`
-	Issuer  string    `json:"issuer"`
-	Expires time.Time `json:"expires"`
+	Names   []string
+	Issuer  string
+	Expires time.Time
 }
 
-// MarshalJSON writes t with a list of names also where there are none, and its time in UTC.
-func (t TLS) MarshalJSON() ([]byte, error) {
-	type keys TLS
-	t.Names = list(t.Names)
-	t.Expires = t.Expires.UTC()
-	return json.Marshal(keys(t))
+// MarshalJSON writes the keys that docs/json.md lists.
+func (t TLS) MarshalJSON() ([]byte, error) { return t.appendJSON(nil), nil }
+
+func (t TLS) appendJSON(b []byte) []byte {
+	o := begin(b)
+	o.text("version", t.Version)
+	o.text("cipher", t.Cipher)
+	o.flag("verified", t.Verified)
+	o.text("error", t.Error)
+	o.texts("names", t.Names)
+	o.text("issuer", t.Issuer)
+	o.time("expires", t.Expires)
+	return o.end()
 }
 
 // Attempt is one try of a transaction over a plan: the whole story, kept.
@@ -167,36 +192,23 @@ type Attempt struct {
 }
 
 // MarshalJSON writes the keys that docs/json.md lists.
-func (a Attempt) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		ID         string      `json:"id"`
-		Message    string      `json:"message"`
-		Number     int         `json:"number"`
-		Domain     Domain      `json:"domain"`
-		Started    time.Time   `json:"started"`
-		Ended      time.Time   `json:"ended"`
-		Rule       Rule        `json:"rule"`
-		BudgetMS   float64     `json:"budget_ms"`
-		UsedMS     float64     `json:"used_ms"`
-		Pretended  []string    `json:"pretended"`
-		DNS        []Lookup    `json:"dns"`
-		Candidates []Candidate `json:"candidates"`
-		Outcomes   []Outcome   `json:"outcomes"`
-	}{
-		a.ID, a.Message, a.Number, a.Domain, a.Started.UTC(), a.Ended.UTC(), a.Rule, milliseconds(a.Budget),
-		milliseconds(a.Used), list(a.Pretended), list(a.DNS), list(a.Candidates), list(a.Outcomes),
-	})
-}
+func (a Attempt) MarshalJSON() ([]byte, error) { return a.AppendJSON(nil), nil }
 
-// list is s, never nil, so that readers of the JSON always find a list.
-func list[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
-}
-
-// milliseconds is d as every duration is written in JSON.
-func milliseconds(d time.Duration) float64 {
-	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
+// AppendJSON appends what MarshalJSON writes to b.
+func (a Attempt) AppendJSON(b []byte) []byte {
+	o := begin(b)
+	o.text("id", a.ID)
+	o.text("message", a.Message)
+	o.number("number", a.Number)
+	o.text("domain", string(a.Domain))
+	o.time("started", a.Started)
+	o.time("ended", a.Ended)
+	o.text("rule", string(a.Rule))
+	o.milliseconds("budget_ms", a.Budget)
+	o.milliseconds("used_ms", a.Used)
+	o.texts("pretended", a.Pretended)
+	objects(&o, "dns", a.DNS)
+	objects(&o, "candidates", a.Candidates)
+	objects(&o, "outcomes", a.Outcomes)
+	return o.end()
 }

@@ -98,6 +98,20 @@ func TestJSONValues(t *testing.T) {
 	expect(StageRecord{}, map[string]string{"reply": "[]", "ms": "0"})
 }
 
+// What a stranger said reads back as encoding/json would write it.
+func TestJSONTexts(t *testing.T) {
+	for _, text := range []string{"", "plain", `"\`, "<b>&", "caf\u00e9", "caf\xe9", "a\x00\r\n\x1b[1m\u2028", "\x7f"} {
+		want, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := keysOf(t, StageRecord{Error: text, Reply: Reply{Lines: []string{text, text}}})
+		if string(got["error"]) != string(want) || string(got["reply"]) != "["+string(want)+","+string(want)+"]" {
+			t.Errorf("%q is written as %s and %s", text, got["error"], got["reply"])
+		}
+	}
+}
+
 func TestRCodeCertain(t *testing.T) {
 	all := []RCode{
 		RCodeSuccess, RCodeNoData, RCodeNXDomain, RCodeServFail, RCodeRefused, RCodeTimeout, RCodeBogus, RCodeLoop, RCodeInvalid,

@@ -1,9 +1,6 @@
 package mail
 
-import (
-	"encoding/json"
-	"net/netip"
-)
+import "net/netip"
 
 // Disposition is the verdict on one recipient.
 type Disposition string
@@ -77,29 +74,24 @@ type Outcome struct {
 }
 
 // MarshalJSON writes the keys that docs/json.md lists; code is null where no reply decided.
-func (o Outcome) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Recipient   Address     `json:"recipient"`
-		Disposition Disposition `json:"disposition"`
-		InDoubt     bool        `json:"in_doubt"`
-		Scope       Scope       `json:"scope"`
-		Stage       Stage       `json:"stage"`
-		Code        *int        `json:"code"`
-		Status      Status      `json:"status"`
-		Reply       []string    `json:"reply"`
-		Host        string      `json:"host"`
-		Address     netip.Addr  `json:"address"`
-		Reason      string      `json:"reason"`
-	}{
-		o.Recipient, o.Disposition, o.InDoubt, o.Scope, o.Stage, o.Reply.jsonCode(), o.Status,
-		list(o.Reply.Lines), o.Host, o.IP, o.Reason,
-	})
-}
+func (o Outcome) MarshalJSON() ([]byte, error) { return o.appendJSON(nil), nil }
 
-// jsonCode is the code of r, or nil (null) for no reply.
-func (r Reply) jsonCode() *int {
-	if r.IsZero() {
-		return nil
+func (o Outcome) appendJSON(b []byte) []byte {
+	w := begin(b)
+	w.text("recipient", o.Recipient.String())
+	w.text("disposition", string(o.Disposition))
+	w.flag("in_doubt", o.InDoubt)
+	w.text("scope", string(o.Scope))
+	w.text("stage", string(o.Stage))
+	if o.Reply.IsZero() {
+		w.null("code")
+	} else {
+		w.number("code", o.Reply.Code)
 	}
-	return &r.Code
+	w.text("status", o.Status.String())
+	w.texts("reply", o.Reply.Lines)
+	w.text("host", o.Host)
+	w.ip("address", o.IP)
+	w.text("reason", o.Reason)
+	return w.end()
 }

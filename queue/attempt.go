@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -40,9 +39,12 @@ func (s *schedule) start(d *destination, o Owed) {
 	ctx := s.ctx
 	s.attempts.Go(func() {
 		at := s.deliverer.Deliver(ctx, transaction(o))
-		s.results <- result{owed: o, attempt: &at, tree: tree(&at), now: time.Now()}
+		s.results <- result{owed: o, attempt: &at, tree: at.AppendJSON(make([]byte, 0, usualTree)), now: time.Now()}
 	})
 }
+
+// usualTree is how large the tree of a message is that is delivered at once, in octets.
+const usualTree = 2 << 10
 
 // probeTime is how long a probe may take before the next is allowed.
 const probeTime = 30 * time.Minute
@@ -251,13 +253,4 @@ func (s *schedule) describe(status *DestinationStatus) {
 	if d.site != nil {
 		status.Site, status.Window = d.site.name, d.site.window.Size()
 	}
-}
-
-// tree is the attempt as the journal keeps it.
-func tree(a *mail.Attempt) []byte {
-	text, err := json.Marshal(a)
-	if err != nil { // a tree is made of texts and numbers
-		return nil
-	}
-	return text
 }
