@@ -36,23 +36,23 @@ type Cursor struct {
 
 // Entry is one thing that happened. Texts may quote a stranger and are verbatim: print them through mail.Escape.
 type Entry struct {
-	Cursor      Cursor // set by the store
-	Kind        Kind
-	Message     string // our id of the message; empty for Probe
-	Sender      string // reverse-path
-	Recipient   string // empty where it is about the whole message
-	Domain      mail.Domain
-	MessageID   string // the header field, without its brackets
-	Host        string
-	Code        int
-	Status      mail.Status
-	Stage       mail.Stage
-	Scope       mail.Scope
-	InDoubt     bool
-	Reply       []string
-	Reason      string
-	AttemptID   string
-	AttemptTree []byte // mail.Attempt as JSON; only at the first entry of an attempt, the others share its AttemptID
+	Cursor    Cursor // set by the store
+	Kind      Kind
+	Message   string // our id of the message; empty for Probe
+	Sender    string // reverse-path
+	Recipient string // empty where it is about the whole message
+	Domain    mail.Domain
+	MessageID string // the header field, without its brackets
+	Host      string
+	Code      int
+	Status    mail.Status
+	Stage     mail.Stage
+	Scope     mail.Scope
+	InDoubt   bool
+	Reply     []string
+	Reason    string
+	AttemptID string
+	Attempt   *mail.Attempt // the tree; only at the first entry of an attempt, the others share its AttemptID
 }
 
 // Query selects entries; zero fields select all. All fields must fit.

@@ -192,10 +192,9 @@ type Attempt struct {
 }
 
 // MarshalJSON writes the keys that docs/json.md lists.
-func (a Attempt) MarshalJSON() ([]byte, error) { return a.AppendJSON(nil), nil }
+func (a Attempt) MarshalJSON() ([]byte, error) { return a.appendJSON(nil), nil }
 
-// AppendJSON appends what MarshalJSON writes to b.
-func (a Attempt) AppendJSON(b []byte) []byte {
+func (a Attempt) appendJSON(b []byte) []byte {
 	o := begin(b)
 	o.text("id", a.ID)
 	o.text("message", a.Message)

@@ -15,7 +15,6 @@ var errDrained = errors.New("the agent is shutting down")
 type result struct {
 	owed    Owed
 	attempt *mail.Attempt // nil: there was none
-	tree    []byte        // the attempt as the journal keeps it
 	now     time.Time
 	// settlement is the verdict where there was no attempt.
 	settlement *Settlement
@@ -39,12 +38,9 @@ func (s *schedule) start(d *destination, o Owed) {
 	ctx := s.ctx
 	s.attempts.Go(func() {
 		at := s.deliverer.Deliver(ctx, transaction(o))
-		s.results <- result{owed: o, attempt: &at, tree: at.AppendJSON(make([]byte, 0, usualTree)), now: time.Now()}
+		s.results <- result{owed: o, attempt: &at, now: time.Now()}
 	})
 }
-
-// usualTree is how large the tree of a message is that is delivered at once, in octets.
-const usualTree = 2 << 10
 
 // probeTime is how long a probe may take before the next is allowed.
 const probeTime = 30 * time.Minute

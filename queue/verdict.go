@@ -31,7 +31,7 @@ func settlement(r result, t terms) Settlement {
 		e := entry(o, i, outcome, state)
 		e.AttemptID = a.ID
 		if n == 0 {
-			e.AttemptTree = r.tree
+			e.Attempt = a
 		}
 		s.Entries = append(s.Entries, e)
 	}

@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 
@@ -151,19 +150,17 @@ func (w *writer) outcome(o mail.Outcome) {
 	w.flag(o.InDoubt)
 	text(w, o.Scope)
 	text(w, o.Stage)
-	w.number(uint64(o.Reply.Code))
-	w.texts(o.Reply.Lines)
+	w.reply(o.Reply)
 	w.status(o.Status)
 	text(w, o.Host)
-	ip, _ := o.IP.MarshalBinary() // never fails
-	text(w, ip)
+	w.ip(o.IP)
 	text(w, o.Reason)
 }
 
 func (r *reader) outcome() mail.Outcome {
 	return mail.Outcome{
 		Disposition: mail.Disposition(r.text()), InDoubt: r.flag(), Scope: mail.Scope(r.text()), Stage: mail.Stage(r.text()),
-		Reply: mail.Reply{Code: r.small(), Lines: r.texts()}, Status: r.status(), Host: r.text(), IP: r.ip(), Reason: r.text(),
+		Reply: r.reply(), Status: r.status(), Host: r.text(), IP: r.ip(), Reason: r.text(),
 	}
 }
 
@@ -185,7 +182,10 @@ func encodeEntry(e journal.Entry) []byte {
 	w.texts(e.Reply)
 	text(w, e.Reason)
 	text(w, e.AttemptID)
-	text(w, e.AttemptTree)
+	w.flag(e.Attempt != nil)
+	if e.Attempt != nil {
+		w.attempt(e.Attempt)
+	}
 	return w.b
 }
 
@@ -199,8 +199,8 @@ func decodeEntry(value []byte) (journal.Entry, error) {
 		MessageID: r.text(), Host: r.text(), Code: r.small(), Status: r.status(), Stage: mail.Stage(r.text()), Scope: mail.Scope(r.text()),
 		InDoubt: r.flag(), Reply: r.texts(), Reason: r.text(), AttemptID: r.text(),
 	}
-	if tree := r.octets(); len(tree) > 0 {
-		e.AttemptTree = bytes.Clone(tree)
+	if r.flag() {
+		e.Attempt = r.attempt()
 	}
 	return e, r.end()
 }

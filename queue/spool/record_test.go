@@ -3,7 +3,10 @@ package spool
 import (
 	"bytes"
 	"testing"
+	"time"
 
+	"sternpost/journal"
+	"sternpost/mail"
 	"sternpost/queue"
 )
 
@@ -11,8 +14,18 @@ import (
 func FuzzRecords(f *testing.F) {
 	f.Add(encodeStates([]queue.RecipientState{{Attempts: 3}}))
 	f.Add(encodeHeader(stored{Submission: submission("a@b.example")})[prefixLength:])
+	f.Add(encodeEntry(journal.Entry{Kind: journal.Delivered, Attempt: &mail.Attempt{
+		ID: "1", Started: time.Unix(1, 0), Ended: time.Unix(2, 0), DNS: []mail.Lookup{{Name: "b.example", Type: "MX", RCode: mail.RCodeSuccess}},
+		Candidates: []mail.Candidate{{Host: "mx", Stages: []mail.StageRecord{{Stage: mail.StageDot, Reply: mail.Reply{Code: 250, Lines: []string{"250 ok"}}}}}},
+		Outcomes:   []mail.Outcome{{Disposition: mail.Delivered}},
+	}}))
 	f.Fuzz(func(t *testing.T, value []byte) {
-		_, _ = decodeEntry(value)
+		if e, err := decodeEntry(value); err == nil {
+			again := encodeEntry(e)
+			if second, err := decodeEntry(again); err != nil || !bytes.Equal(encodeEntry(second), again) {
+				t.Errorf("an entry is not written as it was read: %v", err)
+			}
+		}
 		_, _, _ = decodeMessage(1, value)
 		if m, content, err := decodeBody(value); err == nil {
 			again := append(encodeHeader(m)[prefixLength:], content...)

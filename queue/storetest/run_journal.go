@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"sternpost/journal"
@@ -107,7 +109,7 @@ func testJournalEntry(r *trial) {
 	want := journal.Entry{
 		Kind: journal.Failed, Message: "1", Sender: "a\x00@a.example", Recipient: "例@b.example", Domain: "b.example", MessageID: "<\xff>",
 		Host: "mx.b.example", Code: 550, Status: mail.Status{5, 1, 1}, Stage: mail.StageRcpt, Scope: mail.ScopeRecipient, InDoubt: true,
-		Reply: []string{"550-5.1.1 \x1b[2J", "550 5.1.1 \xff"}, Reason: "no such user", AttemptID: "7", AttemptTree: []byte(`{"id":"7"}`),
+		Reply: []string{"550-5.1.1 \x1b[2J", "550 5.1.1 \xff"}, Reason: "no such user", AttemptID: "7", Attempt: tree(),
 	}
 	r.tell([]journal.Entry{want, {Kind: journal.Failed, Recipient: "例@b.example\x00"}}, 2)
 	found := r.entries(journal.Query{Recipient: want.Recipient, Sender: want.Sender, MessageID: want.MessageID})
@@ -115,7 +117,39 @@ func testJournalEntry(r *trial) {
 		r.Fatalf("got %+v", found)
 	}
 	found[0].Cursor = journal.Cursor{}
+	got, _ := json.Marshal(found[0].Attempt) // a tree always has its JSON
+	kept, _ := json.Marshal(want.Attempt)
+	expect(r, "tree", string(got), string(kept))
+	found[0].Attempt, want.Attempt = nil, nil
 	expect(r, "entry", fmt.Sprintf("%+v", found[0]), fmt.Sprintf("%+v", want))
+}
+
+// tree is an attempt with a value in every field.
+func tree() *mail.Attempt {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	ip := netip.MustParseAddr("2001:db8::1")
+	reply := mail.Reply{Code: 250, Lines: []string{"250-mx", "250 \xff\x1b"}}
+	return &mail.Attempt{
+		ID: "1/b.example/2", Message: "1", Number: 2, Domain: "b.example", Started: at, Ended: at.Add(time.Minute), Rule: mail.RuleMX,
+		Budget: 15 * time.Minute, Used: time.Millisecond, Pretended: []string{"mx=down"},
+		DNS: []mail.Lookup{
+			{Name: "b.example", Type: "MX", RCode: mail.RCodeSuccess, TTL: time.Hour, AD: true, Stale: true, Answers: []string{"10 mx.b.example"}},
+			{Name: "mx.b.example", Type: "A", RCode: mail.RCodeTimeout, Error: "nobody answered"},
+		},
+		Candidates: []mail.Candidate{
+			{Host: "mx.b.example", Preference: 10, Address: ip, Port: 25, Verdict: mail.VerdictDeferred, Reason: "first", Reused: true, ClosedBy: "us",
+				Stages: []mail.StageRecord{
+					{Stage: mail.StageMail, At: at.Add(-time.Second), Took: time.Microsecond, Reply: reply},
+					{Stage: "of tomorrow", Error: "what is that"},
+				},
+				TLS: &mail.TLS{Version: "TLS 1.3", Cipher: "AES", Verified: true, Error: "no", Names: []string{"mx"}, Issuer: "CA", Expires: at}},
+			{Host: "mx2.b.example", Verdict: mail.VerdictUnreached},
+		},
+		Outcomes: []mail.Outcome{{
+			Recipient: mail.Address{Local: "you", Domain: "b.example"}, Disposition: mail.Failed, InDoubt: true, Scope: mail.ScopeRecipient,
+			Stage: mail.StageRcpt, Reply: reply, Status: mail.Status{5, 1, 1}, Host: "mx.b.example", IP: ip, Reason: "no",
+		}},
+	}
 }
 
 // long is a journal of many entries.
