@@ -28,6 +28,7 @@ type Change struct {
 type Changed struct {
 	Action     string `json:"action"`
 	Recipients int    `json:"recipients"` // that were changed
+	UnderWay   int    `json:"under_way"`  // that were being delivered just then, and were left alone
 }
 
 // change does what a person asks for to the messages of the selection in the body.
@@ -48,12 +49,15 @@ func (c *Console) change(w http.ResponseWriter, r *http.Request) error {
 	if change.Limit != 0 { // which ones it would be is nobody's choice
 		return refuse("limit: a change has none")
 	}
-	n, err := c.apply(r.Context(), change)
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil { // a million messages take their time
+		return err
+	}
+	effect, err := c.apply(r.Context(), change)
 	if err != nil {
 		return err
 	}
-	c.told(change, n)
-	answer(w, Changed{change.Action, n})
+	c.told(change, effect.Changed)
+	answer(w, Changed{change.Action, effect.Changed, effect.UnderWay})
 	return nil
 }
 
@@ -65,20 +69,21 @@ func knownAction(name string) bool {
 	return false
 }
 
-func (c *Console) apply(ctx context.Context, change Change) (int, error) {
+func (c *Console) apply(ctx context.Context, change Change) (queue.Effect, error) {
+	var none queue.Effect
 	query, err := change.query(time.Now())
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	if query.ID != 0 { // so that a mistyped id is told from a message that is under way
 		if _, err := c.queue.Message(ctx, query.ID); err != nil {
-			return 0, err
+			return none, err
 		}
 	}
 	switch change.Action {
 	case Flush:
 		if (change.Selection != Selection{Domain: change.Domain, All: change.All}) {
-			return 0, refuse("flush takes a domain, or all = true")
+			return none, refuse("flush takes a domain, or all = true")
 		}
 		return c.queue.Flush(ctx, query.Destination)
 	case Fail:

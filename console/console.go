@@ -32,9 +32,9 @@ type Queue interface {
 	Messages(ctx context.Context, q queue.Query) iter.Seq2[queue.Message, error]
 	Message(ctx context.Context, id queue.ID) (queue.Message, error)
 	Destinations(ctx context.Context) ([]Destination, error)
-	Change(ctx context.Context, q queue.Query, a queue.Action) (int, error)
-	Fail(ctx context.Context, q queue.Query) (int, error)
-	Flush(ctx context.Context, destination mail.Domain) (int, error)
+	Change(ctx context.Context, q queue.Query, a queue.Action) (queue.Effect, error)
+	Fail(ctx context.Context, q queue.Query) (queue.Effect, error)
+	Flush(ctx context.Context, destination mail.Domain) (queue.Effect, error)
 	Ready() error
 }
 

@@ -53,19 +53,19 @@ func (f *fakeQueue) Message(_ context.Context, id queue.ID) (queue.Message, erro
 
 func (f *fakeQueue) Destinations(context.Context) ([]Destination, error) { return nil, f.broken }
 
-func (f *fakeQueue) Change(_ context.Context, q queue.Query, a queue.Action) (int, error) {
+func (f *fakeQueue) Change(_ context.Context, q queue.Query, a queue.Action) (queue.Effect, error) {
 	f.query, f.asked = q, append(f.asked, string(a))
-	return 3, f.broken
+	return queue.Effect{Changed: 3}, f.broken
 }
 
-func (f *fakeQueue) Fail(_ context.Context, q queue.Query) (int, error) {
+func (f *fakeQueue) Fail(_ context.Context, q queue.Query) (queue.Effect, error) {
 	f.query, f.asked = q, append(f.asked, Fail)
-	return 2, nil
+	return queue.Effect{Changed: 2}, nil
 }
 
-func (f *fakeQueue) Flush(_ context.Context, d mail.Domain) (int, error) {
+func (f *fakeQueue) Flush(_ context.Context, d mail.Domain) (queue.Effect, error) {
 	f.asked = append(f.asked, Flush+" "+string(d))
-	return 1, nil
+	return queue.Effect{Changed: 1}, nil
 }
 
 func (f *fakeQueue) Ready() error { return f.notReady }
@@ -207,13 +207,13 @@ func TestActions(t *testing.T) {
 	q := &fakeQueue{messages: []queue.Message{messageOn(t, 7)}}
 	_, client := start(t, DefaultConfig(), q)
 	for _, c := range []struct{ action, body, want string }{
-		{"retry", `{"domain":"example.test"}`, `{"action":"retry","recipients":3}`},
-		{"hold", `{"sender":"me@client.test"}`, `{"action":"hold","recipients":3}`},
-		{"release", `{"held":true}`, `{"action":"release","recipients":3}`},
-		{"remove", `{"all":true}`, `{"action":"remove","recipients":3}`},
-		{"fail", `{"id":"0000000000007"}`, `{"action":"fail","recipients":2}`},
-		{"flush", `{"domain":"example.test"}`, `{"action":"flush","recipients":1}`},
-		{"flush", `{"all":true}`, `{"action":"flush","recipients":1}`},
+		{"retry", `{"domain":"example.test"}`, `{"action":"retry","recipients":3,"under_way":0}`},
+		{"hold", `{"sender":"me@client.test"}`, `{"action":"hold","recipients":3,"under_way":0}`},
+		{"release", `{"held":true}`, `{"action":"release","recipients":3,"under_way":0}`},
+		{"remove", `{"all":true}`, `{"action":"remove","recipients":3,"under_way":0}`},
+		{"fail", `{"id":"0000000000007"}`, `{"action":"fail","recipients":2,"under_way":0}`},
+		{"flush", `{"domain":"example.test"}`, `{"action":"flush","recipients":1,"under_way":0}`},
+		{"flush", `{"all":true}`, `{"action":"flush","recipients":1,"under_way":0}`},
 	} {
 		if _, text := ask(t, client, post(t, c.action, c.body)); strings.TrimSpace(text) != c.want {
 			t.Errorf("%s %s: %s", c.action, c.body, text)

@@ -104,4 +104,6 @@ type Transaction struct {
 	Domain   Domain
 	Envelope Envelope
 	Content  Content
+	// Stopping is closed when nothing new is to begin: an attempt that has not begun to send its content ends then, as trouble of our own. Nil: it never is.
+	Stopping <-chan struct{}
 }

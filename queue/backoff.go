@@ -29,8 +29,11 @@ func NextDue(delays []time.Duration, jitter float64, p Past) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	delay := delays[min(max(p.Attempts, 1), len(delays))-1]
-	delay = max(delay, p.Hint)
-	delay += time.Duration(float64(delay) * jitter * (2*p.Random - 1))
+	shift := 2*p.Random - 1
+	if p.Hint > delay { // the remote does not want it earlier
+		delay, shift = p.Hint, p.Random
+	}
+	delay += time.Duration(float64(delay) * jitter * shift)
 	due := p.Ended.Add(delay)
 	if due.After(last) {
 		due = last
@@ -44,31 +47,42 @@ const (
 	mostHint  = 4 * time.Hour
 )
 
-// hintText finds "try again in 300 seconds", "retry after 5 minutes" and the like.
-var hintText = regexp.MustCompile(`(?i)\b(?:again|retry|try|wait)\D{0,30}?\b(\d{1,6})\s*(s|sec|second|m|min|minute|h|hour)s?\b`)
+// hintText finds "try again in 300 seconds", "retry-after: 5 minutes", "come back in 1 hour", "greylisted for 300 seconds" and the like; hintClock "in 00:05:00".
+var (
+	hintText  = regexp.MustCompile(`(?i)\b(?:again|retry|try|wait|back|after|greylist\w*|delayed|deferred)\D{0,30}?\b(\d{1,6})\s*(s|sec|second|m|min|minute|h|hour)?s?\b`)
+	hintClock = regexp.MustCompile(`(?i)\b(?:again|retry|back|greylist\w*)\D{0,30}?\b(\d\d):(\d\d):(\d\d)\b`)
+)
 
-// RetryHint is the delay that a remote asks for in the text of a 4xx reply, within bounds; zero: it asks for none.
+// RetryHint is the delay that a remote asks for in the text of a 4xx reply, within bounds; zero: it asks for none. A number without a unit counts where it is that of
+// Retry-After, in seconds.
 func RetryHint(text string) time.Duration {
-	found := hintText.FindStringSubmatch(text)
-	if found == nil {
-		return 0
+	if clock := hintClock.FindStringSubmatch(text); clock != nil {
+		hours, minutes, seconds := number(clock[1]), number(clock[2]), number(clock[3])
+		return bounded(time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute + time.Duration(seconds)*time.Second)
 	}
-	n, err := strconv.Atoi(found[1])
-	if err != nil || n == 0 {
+	found := hintText.FindStringSubmatch(text)
+	if found == nil || found[2] == "" && !strings.Contains(strings.ToLower(found[0]), "retry-after") {
 		return 0
 	}
 	unit := time.Second
-	switch strings.ToLower(found[2])[0] {
+	switch strings.ToLower(found[2] + "s")[0] {
 	case 'm':
 		unit = time.Minute
 	case 'h':
 		unit = time.Hour
 	}
-	return min(max(time.Duration(n)*unit, leastHint), mostHint)
+	return bounded(time.Duration(number(found[1])) * unit)
 }
 
-// probeDelay is the time to the n-th probe of a dead destination, from 0: 1m 2m 5m 10m, then 15m.
-func probeDelay(n int) time.Duration {
-	delays := [...]time.Duration{1, 2, 5, 10, 15}
-	return delays[min(n, len(delays)-1)] * time.Minute
+// number reads digits that an expression has found.
+func number(digits string) int {
+	n, _ := strconv.Atoi(digits) // six at most
+	return n
+}
+
+func bounded(hint time.Duration) time.Duration {
+	if hint <= 0 {
+		return 0
+	}
+	return min(max(hint, leastHint), mostHint)
 }

@@ -104,13 +104,13 @@ func TestWindow(t *testing.T) {
 }
 
 func TestID(t *testing.T) {
-	for _, id := range []ID{0, 1, 31, 32, 1 << 20, 1<<64 - 1} {
+	for _, id := range []ID{1, 31, 32, 1 << 20, 1<<64 - 1} {
 		got, err := ParseID(id.String())
 		if err != nil || got != id || len(id.String()) != idLength {
 			t.Errorf("%d: %s, %d, %v", id, id, got, err)
 		}
 	}
-	for _, bad := range []string{"", "0", "zzzzzzzzzzzzz", "000000000000u", "00000000000000"} {
+	for _, bad := range []string{"", "0", "zzzzzzzzzzzzz", "000000000000u", "00000000000000", "0000000000000"} {
 		if _, err := ParseID(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}

@@ -27,7 +27,7 @@ func (id ID) String() string {
 	return string(text[:])
 }
 
-// ParseID reads what String wrote; capitals are taken too.
+// ParseID reads what String wrote; capitals are taken too. The zero ID is refused: in a query it would mean all messages.
 func ParseID(text string) (ID, error) {
 	if len(text) != idLength {
 		return 0, errNotID
@@ -39,6 +39,9 @@ func ParseID(text string) (ID, error) {
 			return 0, errNotID
 		}
 		id = id<<5 | ID(digit)
+	}
+	if id == 0 {
+		return 0, errNotID
 	}
 	return id, nil
 }

@@ -56,6 +56,7 @@ type RecipientState struct {
 	State    State
 	Attempts int       // that counted
 	Due      time.Time // of the next attempt
+	Tried    time.Time // when the last attempt ended that was not cut short by trouble of our own
 	InDoubt  bool      // the content may have been taken in an earlier attempt
 	Noticed  bool      // the notice of delay was sent
 	Reported bool      // the report of failure was accepted

@@ -27,6 +27,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"sternpost/journal"
 	"sternpost/mail"
 )
 
@@ -46,6 +47,8 @@ type Deps struct {
 	Log       *zap.Logger // nil: nobody
 	// Hostname is our name in reports.
 	Hostname string
+	// Handles is how many attempts may run at the same time for the sake of the process's file handles. 0: any number.
+	Handles int
 	// Seed is the source of all randomness, together with the message's id and the number of the attempt.
 	Seed uint64
 }
@@ -58,6 +61,8 @@ type Queue struct {
 	log       *zap.Logger
 	hostname  string
 	seed      uint64
+	handles   int
+	clock     clock
 
 	accepted chan Owed
 	finished chan []result
@@ -65,7 +70,9 @@ type Queue struct {
 	resolved chan siteFound
 	pokes    chan struct{}
 	asks     chan func(*schedule) // questions to the goroutine that owns the schedule
-	stopped  chan struct{}        // closed when Run has ended
+	ended    chan ended
+	quit     chan struct{} // closed when no attempt is to begin, nor to send its content
+	stopped  chan struct{} // closed when Run has ended
 	running  atomic.Bool
 	stopping atomic.Bool // no attempt is begun any more
 	attempts sync.WaitGroup
@@ -87,18 +94,35 @@ func New(c Config, d Deps) (*Queue, error) {
 		return nil, fmt.Errorf("our own name: %w", err)
 	}
 	q := &Queue{
-		store: d.Store, deliverer: d.Deliverer, log: d.Log, hostname: string(hostname), seed: d.Seed,
+		store: d.Store, deliverer: d.Deliverer, log: d.Log, hostname: string(hostname), seed: d.Seed, handles: d.Handles,
 		accepted: make(chan Owed, c.MaxReady), finished: make(chan []result, 16), results: make(chan result, c.MaxAttempts),
-		resolved: make(chan siteFound, 16), pokes: make(chan struct{}, 1), asks: make(chan func(*schedule)), stopped: make(chan struct{}),
+		resolved: make(chan siteFound, 16), pokes: make(chan struct{}, 1), asks: make(chan func(*schedule)), ended: make(chan ended, c.MaxAttempts),
+		quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
+	seen, err := latest(d.Store)
+	if err != nil {
+		return nil, fmt.Errorf("the journal: %w", err)
+	}
+	q.clock = newClock(time.Now(), seen)
 	q.config.Store(&c)
 	return q, nil
 }
 
+// latest is the time of the last entry of the journal; zero: there is none.
+func latest(s Store) (time.Time, error) {
+	for e, err := range s.Journal().Find(context.Background(), journal.Query{Newest: true, Limit: 1}) {
+		return e.Cursor.Time, err
+	}
+	return time.Time{}, nil
+}
+
+// now is the time of the queue: see clock.
+func (q *Queue) now() time.Time { return q.clock.now() }
+
 // current is the configuration in force.
 func (q *Queue) current() *Config { return q.config.Load() }
 
-// Reload takes another configuration. What was accepted keeps its lifetime; the sizes of max_ready and max_attempts hold from the next start on.
+// Reload takes another configuration. What was accepted keeps its lifetime; max_ready and max_attempts make more room from the next start on, and less at once.
 func (q *Queue) Reload(c Config) error {
 	if err := c.Check(); err != nil {
 		return err
@@ -113,7 +137,7 @@ func (q *Queue) Ready() error {
 	select {
 	case <-q.store.Failed():
 		return ErrStopped
-	case <-q.stopped:
+	case <-q.quit:
 		return errors.New("the queue is shutting down")
 	default:
 		return nil
@@ -139,51 +163,6 @@ func (q *Queue) Message(ctx context.Context, id ID) (Message, error) {
 		return m, err
 	}
 	return Message{}, ErrNotFound
-}
-
-// Change does what a person asked to the messages of a query that are not under way, and returns how many recipients it changed.
-func (q *Queue) Change(ctx context.Context, query Query, a Action) (int, error) {
-	if err := q.recall(ctx, query); err != nil {
-		return 0, err
-	}
-	n, err := q.store.Change(ctx, query, a, time.Now())
-	q.poke()
-	return n, err
-}
-
-// Flush makes everything that waits for a destination due now, and lifts its suspension; no destination: for all of them.
-func (q *Queue) Flush(ctx context.Context, d mail.Domain) (int, error) {
-	err := q.ask(ctx, func(s *schedule) { s.revive(d) })
-	if err != nil {
-		return 0, err
-	}
-	return q.Change(ctx, Query{Destination: d}, Retry)
-}
-
-// recall gives back to the store what waits in memory, so that a change reaches it.
-func (q *Queue) recall(ctx context.Context, query Query) error {
-	return q.ask(ctx, func(s *schedule) { s.recall(query) })
-}
-
-// ask runs f in the goroutine that owns the schedule. While there is none it does nothing.
-func (q *Queue) ask(ctx context.Context, f func(*schedule)) error {
-	if !q.running.Load() {
-		return nil
-	}
-	done := make(chan struct{})
-	question := func(s *schedule) {
-		defer close(done)
-		f(s)
-	}
-	select {
-	case q.asks <- question:
-	case <-q.stopped:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	<-done
-	return nil
 }
 
 // DestinationStatus is what is known of a destination: what waits for it, and how it fares.

@@ -469,8 +469,8 @@ func TestInDoubtIsHeldWhereAsked(t *testing.T) {
 			t.Errorf("%+v, %v", m.Recipients, err)
 		}
 		w.answer("a.test", delivered)
-		if n, err := w.queue.Change(context.Background(), queue.Query{ID: id}, queue.Release); n != 1 || err != nil {
-			t.Errorf("%d, %v", n, err)
+		if n, err := w.queue.Change(context.Background(), queue.Query{ID: id}, queue.Release); n.Changed != 1 || err != nil {
+			t.Errorf("%+v, %v", n, err)
 		}
 		pass(2 * time.Second)
 		if w.waiting() != 0 {
@@ -560,8 +560,8 @@ func TestFail(t *testing.T) {
 		w.answer("grey.test", greylisted)
 		w.submit("me@us.test", "you@grey.test")
 		synctest.Wait()
-		if n, err := w.queue.Fail(context.Background(), queue.Query{Destination: "grey.test"}); n != 1 || err != nil {
-			t.Errorf("%d, %v", n, err)
+		if n, err := w.queue.Fail(context.Background(), queue.Query{Destination: "grey.test"}); n.Changed != 1 || err != nil {
+			t.Errorf("%+v, %v", n, err)
 		}
 		pass(2 * time.Second)
 		if reports := w.tries("us.test"); len(reports) != 1 || w.waiting() != 0 {

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -84,7 +83,7 @@ func (q *Queue) report(o Owed, s *Settlement, t terms, about []int, action dsn.A
 		state, rcpt := s.States[i], o.Envelope.Recipients[i]
 		entry := dsn.Recipient{
 			Final: rcpt.Address, OriginalType: rcpt.OriginalType, Original: rcpt.Original, Action: action, Status: state.Last.Status,
-			RemoteMTA: state.Last.Host, Diagnostic: state.Last.Reply, LastAttempt: t.now, Reason: state.Last.Reason, InDoubt: state.InDoubt,
+			RemoteMTA: state.Last.Host, Diagnostic: state.Last.Reply, LastAttempt: state.Tried, Reason: state.Last.Reason, InDoubt: state.InDoubt,
 		}
 		if action == dsn.Delayed {
 			entry.RetryUntil = o.Expires
@@ -96,33 +95,6 @@ func (q *Queue) report(o Owed, s *Settlement, t terms, about []int, action dsn.A
 	}
 	return r
 }
-
-// Fail returns the messages of a query to their senders, with a report, and says how many recipients that were. Messages that are under way are left
-// alone.
-func (q *Queue) Fail(ctx context.Context, query Query) (int, error) {
-	if err := q.recall(ctx, query); err != nil {
-		return 0, err
-	}
-	n := 0
-	for {
-		work, err := q.store.Claim(ctx, query, failBatch)
-		if err != nil || len(work) == 0 {
-			return n, err
-		}
-		settlements := make([]Settlement, 0, len(work))
-		for _, o := range work {
-			settlements = append(settlements, q.giveUp(o, time.Now()))
-			n += len(o.Indices)
-		}
-		if err := q.store.Settle(ctx, settlements); err != nil {
-			return n, err
-		}
-		q.poke()
-	}
-}
-
-// failBatch is how many messages Fail returns in one commit.
-const failBatch = 256
 
 // giveUp is the settlement of work that a person returns to its sender.
 func (q *Queue) giveUp(o Owed, now time.Time) Settlement {

@@ -12,35 +12,55 @@ import (
 
 // How much the schedule keeps at hand, and how often it looks.
 const (
-	leaseBatch   = 256              // work taken from the store for one destination at a time
-	leaseLow     = 64               // a destination with fewer at hand is filled up
-	overdueEvery = 15 * time.Second // how often deadlines are looked for
-	overdueBatch = 1000
-	maxSites     = 20_000 // sites whose window is remembered
-	eventBatch   = 256    // events taken before places are given out again
+	leaseBatch = 256                  // work taken from the store for one destination at a time
+	leaseLow   = 64                   // a destination with fewer at hand is filled up
+	leaseAgain = 5 * time.Second      // and one with more so often, so that its other senders get their turn
+	eventBatch = 256                  // events taken before places are given out again
+	fillEvery  = 5 * time.Millisecond // the store is not asked more often
+	fillBusy   = time.Second          // nor than this, while there is enough at hand
+	tendEvery  = 10 * time.Second     // how often deadlines and stalled attempts are looked for
+	longWait   = time.Minute          // the timer is never set for longer
+	restLong   = 2 * time.Second      // a destination that rests for longer is suspended in the store
+	// destinationCrowd is how many destinations are remembered before dead ones are forgotten that have nothing to do.
+	destinationCrowd = 20_000
 )
 
 // schedule is what only its one goroutine touches.
 type schedule struct {
 	*Queue
 	ctx          context.Context // of the attempts
+	looking      context.Context // of the questions for sites; it ends when no attempt is begun any more
+	started      time.Time
 	destinations map[mail.Domain]*destination
 	sites        map[string]*site
+	siteCrowd    int
 	ring         []*destination // may be able to run; whose turn it is stands first
-	count        int            // work in memory
+	parked       []*destination // wait for a place that their site may have
+	asleep       sleepers
+	running      map[*running]struct{}
+	count        int // work in memory
 	underWay     int
-	starved      bool // the store has due work that was not taken
+	confined     int       // attempts of confined sites
+	gates        int       // changes by a person that are under way: the store is left alone
+	back         []Owed    // to be given back to the store
+	starved      bool      // the store has due work that was not taken
+	filled       time.Time // when the store was last asked
+	next         time.Time // when it has to be asked again; zero: not for itself
+	armed        time.Time // what the timer is set to
+	ramp         ramp
+	jump         time.Duration // how far the machine's clock was from ours when it was last told
 }
 
-// siteFound is an answer of Deliverer.Site.
-type siteFound struct {
-	domain mail.Domain
-	name   string
-	until  time.Time
+func (q *Queue) newSchedule(ctx context.Context) *schedule {
+	now := q.now()
+	return &schedule{
+		Queue: q, looking: ctx, started: now, next: now, ramp: newRamp(now),
+		destinations: make(map[mail.Domain]*destination), sites: make(map[string]*site), running: make(map[*running]struct{}),
+	}
 }
 
-// Run delivers until ctx ends: then no new attempt begins, those under way get Config.Drain to end, their outcomes are settled, and the rest stays owed. It
-// returns ErrStopped when the store fails. It is called once.
+// Run delivers until ctx ends: then no new attempt begins, what is between DATA and its reply gets Config.Drain to end, the outcomes are settled, and the
+// rest stays owed. It returns ErrStopped when the store fails. It is called once.
 func (q *Queue) Run(ctx context.Context) error {
 	if q.running.Swap(true) {
 		return errors.New("the queue runs already")
@@ -48,7 +68,8 @@ func (q *Queue) Run(ctx context.Context) error {
 	defer close(q.stopped)
 	attempts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	s := &schedule{Queue: q, ctx: attempts, destinations: make(map[mail.Domain]*destination), sites: make(map[string]*site)}
+	s := q.newSchedule(ctx)
+	s.ctx = attempts
 	settled := make(chan struct{})
 	go func() {
 		defer close(settled)
@@ -71,8 +92,8 @@ func (q *Queue) Run(ctx context.Context) error {
 func (s *schedule) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	deadlines := time.NewTicker(overdueEvery)
-	defer deadlines.Stop()
+	tend := time.NewTicker(tendEvery)
+	defer tend.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -81,7 +102,9 @@ func (s *schedule) run(ctx context.Context) error {
 			return ErrStopped
 		case o := <-s.accepted:
 			s.take(o)
-			s.takeMore()
+			s.takeMore(eventBatch)
+		case e := <-s.ended:
+			s.end(e)
 		case done := <-s.finished:
 			s.finish(done)
 		case found := <-s.resolved:
@@ -89,24 +112,69 @@ func (s *schedule) run(ctx context.Context) error {
 		case f := <-s.asks:
 			f(s)
 		case <-s.pokes:
-			s.fill(timer)
+			s.next = s.now()
 		case <-timer.C:
-			s.fill(timer)
-		case <-deadlines.C:
-			s.overdue()
-			s.pruneDestinations(time.Now())
+			s.armed = time.Time{}
+		case <-tend.C:
+			s.tend()
 		}
-		s.dispatch()
-		if s.starved && s.count < leaseLow {
-			s.fill(timer)
-			s.dispatch()
-		}
+		s.turn(timer)
 	}
 }
 
+// turn does what follows from an event.
+func (s *schedule) turn(timer *time.Timer) {
+	now := s.now()
+	for d := s.asleep.wake(now); d != nil; d = s.asleep.wake(now) {
+		s.enqueue(d)
+	}
+	s.dispatch(now)
+	if at := s.fillAt(); !at.IsZero() && !now.Before(at) {
+		s.fill(now)
+		s.dispatch(now)
+	}
+	if len(s.back) > 0 {
+		s.store.Return(s.back)
+		s.back = nil
+	}
+	s.arm(timer, now)
+}
+
+// arm sets the timer to when there is something to do by itself.
+func (s *schedule) arm(timer *time.Timer, now time.Time) {
+	at := now.Add(longWait)
+	for _, t := range []time.Time{s.fillAt(), s.asleep.first()} {
+		if !t.IsZero() && t.Before(at) {
+			at = t
+		}
+	}
+	if s.armed.IsZero() || at.Before(s.armed) || s.armed.Before(now) {
+		s.armed = at
+		timer.Reset(at.Sub(now))
+	}
+}
+
+// fillAt is when the store has to be asked next; zero: when it says so.
+func (s *schedule) fillAt() time.Time {
+	at := s.next
+	if s.starved {
+		wait := fillBusy
+		if s.count < leaseLow {
+			wait = fillEvery
+		}
+		if again := s.filled.Add(wait); at.IsZero() || again.Before(at) {
+			at = again
+		}
+	}
+	if least := s.filled.Add(fillEvery); !at.IsZero() && at.Before(least) {
+		at = least
+	}
+	return at
+}
+
 // takeMore takes what else was accepted meanwhile, so that places are not given out anew for each message.
-func (s *schedule) takeMore() {
-	for range eventBatch {
+func (s *schedule) takeMore(most int) {
+	for range most {
 		select {
 		case o := <-s.accepted:
 			s.take(o)
@@ -128,11 +196,13 @@ func (s *schedule) destination(domain mail.Domain) *destination {
 // take keeps work in memory, or gives it back to the store where it could not run soon.
 func (s *schedule) take(o Owed) {
 	d := s.destination(o.Destination)
-	probing := d.dead() && d.count+d.underWay > 0
-	suspended := d.dead() && time.Now().Before(d.lastProbe.Add(probeDelay(d.probes-1)))
-	if probing || suspended || d.count >= s.current().MaxReady/2 || s.count >= s.current().MaxReady {
-		s.starved = s.starved || !d.dead()
-		s.store.Return([]Owed{o})
+	if d.dead() && (d.count+d.underWay > 0 || s.now().Before(d.suspended())) {
+		s.back = append(s.back, o)
+		return
+	}
+	if !s.room(d, o) {
+		s.back = append(s.back, o)
+		s.starved = true
 		s.forget(d)
 		return
 	}
@@ -141,7 +211,46 @@ func (s *schedule) take(o Owed) {
 	s.enqueue(d)
 }
 
-// enqueue puts d into the ring, unless it is there or waits for its site.
+// room makes place for o: at the cost of the sender who has most, where its destination has its share, and of the longest destinations, where all do.
+func (s *schedule) room(d *destination, o Owed) bool {
+	if d.count >= s.share() {
+		out, ok := d.displace(o)
+		if ok {
+			s.count--
+			s.back = append(s.back, out)
+			s.starved = true
+		}
+		return ok
+	}
+	if s.count >= s.current().MaxReady {
+		s.shed()
+	}
+	return s.count < s.current().MaxReady
+}
+
+// share is how much of one destination may wait in memory.
+func (s *schedule) share() int { return max(s.current().MaxReady/2, 1) }
+
+// shed gives back the ends of the longest lines, at least an eighth of all where there are lines, so that it is not done for each message.
+func (s *schedule) shed() {
+	want := s.current().MaxReady * 7 / 8
+	longest := 0
+	for _, d := range s.destinations {
+		longest = max(longest, d.count)
+	}
+	for keep := longest / 2; keep > 0 && s.count > want; keep /= 2 {
+		for _, d := range s.destinations {
+			if d.count > keep {
+				out := d.cut(keep)
+				s.count -= len(out)
+				s.back = append(s.back, out...)
+				s.starved = true
+			}
+		}
+	}
+}
+
+// enqueue puts d into the ring, unless it is there or will be put there.
 func (s *schedule) enqueue(d *destination) {
 	if !d.queued && d.count > 0 {
 		d.queued = true
@@ -151,58 +260,56 @@ func (s *schedule) enqueue(d *destination) {
 
 // forget drops a destination of which nothing is left to know.
 func (s *schedule) forget(d *destination) {
-	if now := time.Now(); d.idle() && !d.dead() && !now.Before(d.rateFrom) {
+	if d.idle() && !d.dead() && !s.now().Before(d.restFrom) && s.destinations[d.domain] == d {
+		s.leave(d)
 		delete(s.destinations, d.domain)
 	}
 }
 
-// deadRemembered is how long a dead destination is remembered for which nothing was tried any more: longer than the longest usual delay of a message, so that one which still
-// has mail is never forgotten.
-const deadRemembered = 24 * time.Hour
-
-// pruneDestinations forgets what forget could not: destinations whose rate has come round, and dead ones whose mail has gone.
-func (s *schedule) pruneDestinations(now time.Time) {
-	for _, d := range s.destinations {
-		if d.dead() && d.idle() && now.Sub(d.lastProbe) > deadRemembered {
-			d.probes = 0
-		}
-		s.forget(d)
+// fill takes due work from the store, and learns when there will be more.
+func (s *schedule) fill(now time.Time) {
+	s.filled, s.next = now, time.Time{}
+	if s.gates > 0 {
+		return // who opens the gate asks again
 	}
-}
-
-// fill takes due work from the store, and sets the timer to when there will be more.
-func (s *schedule) fill(timer *time.Timer) {
-	now := time.Now()
-	room := s.current().MaxReady - s.count
-	s.starved = room <= 0
-	if room > 0 {
-		work, err := s.store.Lease(s.ctx, Want{Now: now, Most: min(room, 4*leaseBatch), PerDestination: leaseBatch, Except: s.busy})
+	if s.count > s.current().MaxReady*7/8 {
+		s.shed()
+	}
+	s.starved = true
+	if room := min(s.current().MaxReady-s.count, 4*leaseBatch, s.ramp.take(now)); room > 0 {
+		work, err := s.store.Lease(s.ctx, Want{Now: now, Most: room, PerDestination: leaseBatch, Except: s.busy})
 		if err != nil {
 			s.complain("the store gives no work", err)
 		}
+		s.ramp.spend(len(work))
 		for _, o := range work {
+			s.destination(o.Destination).leased = now
 			s.take(o)
 		}
-		s.starved = s.starved || len(work) > 0
 	}
 	next, any, err := s.store.Next(s.ctx)
-	if err != nil {
-		s.complain("the store does not tell its next work", err)
-		any, next = true, now.Add(overdueEvery)
-	}
 	switch {
-	case any && next.After(now):
-		timer.Reset(next.Sub(now))
-	case any: // due, but passed over: when places are free again
-		s.starved = true
-		timer.Reset(time.Second)
+	case err != nil:
+		s.complain("the store does not tell its next work", err)
+		s.next = now.Add(tendEvery)
+	case !any:
+		s.starved = false
+	case next.After(now):
+		s.starved, s.next = false, next
 	}
 }
 
 // busy says which destinations have enough at hand.
 func (s *schedule) busy(domain mail.Domain) bool {
 	d := s.destinations[domain]
-	return d != nil && (d.count >= leaseLow || d.dead() && d.count+d.underWay > 0)
+	switch {
+	case d == nil:
+		return false
+	case d.dead():
+		return d.count+d.underWay > 0
+	default:
+		return d.count >= leaseLow && s.now().Sub(d.leased) < leaseAgain
+	}
 }
 
 func (s *schedule) complain(what string, err error) {
@@ -212,108 +319,63 @@ func (s *schedule) complain(what string, err error) {
 }
 
 // dispatch starts attempts while there are places, one for each destination in turn.
-func (s *schedule) dispatch() {
-	for len(s.ring) > 0 && s.underWay < s.current().MaxAttempts {
+func (s *schedule) dispatch(now time.Time) {
+	for len(s.ring) > 0 && s.underWay < s.places() {
 		d := s.ring[0]
 		s.ring[0] = nil
 		s.ring = s.ring[1:]
 		d.queued = false
-		if !s.may(d) {
+		if !s.may(d, now) {
+			if d.site != nil {
+				s.admit(d.site) // it leaves its place to the next
+			}
 			continue
 		}
-		o, ok := d.take()
-		if !ok {
-			s.forget(d)
-			continue
-		}
+		o, _ := d.take() // may has seen it
 		s.count--
-		s.start(d, o)
+		s.start(d, o, now)
 		s.enqueue(d)
 	}
 }
 
 // may says whether d may have one more attempt now. Where it may not, d is put where it will be found when it may.
-func (s *schedule) may(d *destination) bool {
-	now := time.Now()
+func (s *schedule) may(d *destination, now time.Time) bool {
 	switch {
 	case d.count == 0:
 		s.forget(d)
-		return false
-	case d.resolving:
-		return false // learn enqueues it
+	case d.resolving: // learn puts it back
 	case d.site == nil || !now.Before(d.siteUntil):
 		s.resolve(d)
-		return false
-	case d.dead() && d.underWay > 0:
-		return false // finish judges the rest
-	case now.Before(d.rateFrom):
-		s.suspend(d, d.rateFrom)
-		return false
-	case d.site.full():
+	case d.dead() && d.underWay > 0: // its end judges the rest
+	case now.Before(d.restFrom):
+		s.rest(d, now)
+	case d.underWay >= d.rules(s.current()).WindowLimit: // the end of one puts it back
+	case d.site.free() <= 0:
 		d.queued = true
 		d.site.waiting = append(d.site.waiting, d)
-		return false
+	case s.crowded(d.site):
+		d.queued = true
+		s.parked = append(s.parked, d)
+	default:
+		return true
 	}
-	return true
+	return false
 }
 
-// resolve asks for the site of d, which may take as long as the DNS does.
-func (s *schedule) resolve(d *destination) {
-	d.resolving = true
-	s.attempts.Go(func() {
-		name, until := s.deliverer.Site(s.ctx, d.domain)
-		s.resolved <- siteFound{d.domain, name, until}
-	})
-}
-
-// leastSiteTime is how long a site is believed at least: also a domain that cannot be resolved must come to its attempt.
-const leastSiteTime = 10 * time.Second
-
-// learn takes the answer to resolve.
-func (s *schedule) learn(found siteFound) {
-	d := s.destination(found.domain)
-	d.resolving = false
-	if now := time.Now(); found.until.Before(now.Add(leastSiteTime)) {
-		found.until = now.Add(leastSiteTime)
-	}
-	d.site, d.siteUntil = s.site(found.name, d), found.until
-	s.enqueue(d)
-	s.forget(d)
-}
-
-func (s *schedule) site(name string, d *destination) *site {
-	c := s.current()
-	found := s.sites[name]
-	if found == nil {
-		s.pruneSites()
-		found = &site{name: name, window: NewWindow(c.WindowStart, c.WindowLimit)}
-		s.sites[name] = found
-	}
-	if limit := c.forDestination(d.domain).WindowLimit; limit != found.window.limit {
-		found.window = found.window.WithLimit(limit)
-	}
-	return found
-}
-
-// pruneSites forgets the windows of sites that were not used for a while, when there are many.
-func (s *schedule) pruneSites() {
-	if len(s.sites) < maxSites {
-		return
-	}
-	for name, old := range s.sites {
-		if old.underWay == 0 && len(old.waiting) == 0 && time.Since(old.used) > time.Hour {
-			delete(s.sites, name)
-		}
+// rest lets d wait for its time. What it has at hand stays in memory; the store is told when it pays.
+func (s *schedule) rest(d *destination, now time.Time) {
+	s.asleep.put(d)
+	if d.restFrom.Sub(now) > restLong && s.starved {
+		s.suspend(d.domain, d.restFrom)
 	}
 }
 
-// suspend gives the work of d back to the store until a time.
-func (s *schedule) suspend(d *destination, until time.Time) {
-	work := d.empty()
-	s.count -= len(work)
-	s.store.Return(work)
-	if err := s.store.Suspend(s.ctx, d.domain, until); err != nil {
+// suspend keeps the store from giving work of a destination until a time; the zero time lifts it.
+func (s *schedule) suspend(domain mail.Domain, until time.Time) {
+	if err := s.store.Suspend(s.ctx, domain, until); err != nil {
 		s.complain("a destination cannot be suspended", err)
 	}
-	s.poke()
+	if until.IsZero() {
+		s.next = s.now()
+	}
 }

@@ -37,6 +37,17 @@ func (q *Queue) settleAll() {
 	}
 }
 
+// result is one attempt that has ended, or a verdict without one.
+type result struct {
+	owed    Owed
+	site    *site         // that the attempt was charged to
+	attempt *mail.Attempt // nil: there was none
+	damaged bool          // the content is not what was accepted
+	now     time.Time
+	// settlement is the verdict where there was no attempt.
+	settlement *Settlement
+}
+
 // settle commits what became of a batch, and says whether that was recorded. Work whose attempt proved nothing, because we were stopped, goes back as it was. After a failed commit
 // nothing is known of the disk: the store has stopped, and start-up finds the work as it was.
 func (q *Queue) settle(batch []result) bool {
@@ -53,12 +64,8 @@ func (q *Queue) settle(batch []result) bool {
 	if len(work) == 0 {
 		return true
 	}
-	ctx := context.Background() // an outcome is recorded also while we are stopped
-	if err := q.store.Settle(ctx, work); err != nil {
-		if !errors.Is(err, ErrStopped) {
-			q.log.Error("outcomes cannot be recorded", zap.Error(err), zap.Int("messages", len(work)))
-		}
-		return !errors.Is(err, ErrStopped)
+	if err := q.record(work); err != nil {
+		return false // the schedule ends too
 	}
 	for i, r := range settled {
 		q.logDelivery(r, work[i])
@@ -67,6 +74,27 @@ func (q *Queue) settle(batch []result) bool {
 		q.poke()
 	}
 	return true
+}
+
+// record commits settlements. Where the store refuses some, for another reason than a failed write, it takes the others one by one, so that one that is wrong costs
+// nobody else his.
+func (q *Queue) record(work []Settlement) error {
+	ctx := context.Background() // an outcome is recorded also while we are stopped
+	err := q.store.Settle(ctx, work)
+	if err == nil || errors.Is(err, ErrStopped) {
+		return err
+	}
+	for _, one := range work {
+		err := q.store.Settle(ctx, []Settlement{one})
+		if errors.Is(err, ErrStopped) {
+			return err
+		}
+		if err != nil {
+			q.log.Error("an outcome cannot be recorded; the message will be tried again", zap.Stringer("id", one.ID), zap.Error(err))
+			q.store.Return([]Owed{{Message: Message{ID: one.ID}, Destination: one.Destination}})
+		}
+	}
+	return nil
 }
 
 // leavesWork says whether a settlement leaves something to be tried later.
@@ -173,48 +201,3 @@ func delays(r result, c *mail.Candidate) []zap.Field {
 }
 
 func seconds(d time.Duration) float64 { return max(d, 0).Round(time.Millisecond).Seconds() }
-
-// overdue looks for work whose deadline has passed. What was never tried, and whose destination was not probed either, is tried once before it expires.
-func (s *schedule) overdue() {
-	now := time.Now()
-	work, err := s.store.Overdue(s.ctx, now, overdueBatch)
-	if err != nil {
-		s.complain("the store does not tell what is overdue", err)
-		return
-	}
-	for _, o := range work {
-		if !now.Before(o.Expires) && !s.tried(o) {
-			s.destination(o.Destination).add(o)
-			s.count++
-			s.enqueue(s.destination(o.Destination))
-			continue
-		}
-		verdict := overdue(o, terms{config: *s.current(), now: now})
-		s.sendResult(result{owed: o, now: now, settlement: &verdict})
-	}
-}
-
-// tried says whether an attempt for the work, or a probe of its destination, was made in its lifetime.
-func (s *schedule) tried(o Owed) bool {
-	if d := s.destinations[o.Destination]; d != nil && d.lastProbe.After(o.Received) {
-		return true
-	}
-	for _, i := range o.Indices {
-		if o.Recipients[i].Attempts == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// sendResult hands a result to the goroutine that settles, and takes what it has finished meanwhile, so that neither waits for the other.
-func (s *schedule) sendResult(r result) {
-	for {
-		select {
-		case s.results <- r:
-			return
-		case done := <-s.finished:
-			s.finish(done)
-		}
-	}
-}

@@ -21,6 +21,9 @@ var ErrStopped = errors.New("the store has stopped after a failed write")
 // ErrNotFound is the answer to a question about a message that is not in the queue.
 var ErrNotFound = errors.New("no such message in the queue")
 
+// ErrDamaged is what reading a content comes to that is not what was accepted any more.
+var ErrDamaged = errors.New("the content is not what was accepted")
+
 // Draft is a message on its way in. It is written, then committed or aborted; one of them must be called. A Draft belongs to one goroutine.
 type Draft interface {
 	io.Writer

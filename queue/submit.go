@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sternpost/journal"
+	"sternpost/mail"
 )
 
 // Submit takes a message over. When it returns nil the message is durable and we answer for it (RFC 5321 s6.1); after an error
@@ -38,22 +39,34 @@ func (q *Queue) Submit(ctx context.Context, s Submission, content io.Reader) (ID
 	return id, nil
 }
 
-// complete fills in the times of a submission.
+// complete fills in what a submission leaves open. A message of ours or of others about mail, one with the null reverse-path, lives and waits as a report does.
 func (q *Queue) complete(s *Submission) {
 	if s.Received.IsZero() {
-		s.Received = time.Now()
+		s.Received = q.now()
 	}
 	if s.Sender == "" {
 		s.Sender = s.Envelope.From.String()
 	}
+	if s.Envelope.From.IsNull() {
+		s.Priority = Report
+	}
 	if s.Expires.IsZero() {
-		begin := s.Received
-		if s.SendAt.After(begin) {
-			begin = s.SendAt
-		}
-		s.Expires = begin.Add(q.current().forDestination(s.Envelope.Recipients[0].Address.Domain).Lifetime)
+		s.Expires = s.begin().Add(q.lifetime(s.Envelope))
 	}
 	s.Notice = terms{config: *q.current(), now: s.Received}.notice(*s)
+}
+
+// lifetime is the longest of a message's destinations; each has its own: see terms.expires.
+func (q *Queue) lifetime(e mail.Envelope) time.Duration {
+	c := q.current()
+	if e.From.IsNull() {
+		return c.ReportLifetime
+	}
+	longest := time.Duration(0)
+	for _, r := range e.Recipients {
+		longest = max(longest, c.forDestination(r.Address.Domain).Lifetime)
+	}
+	return longest
 }
 
 func acceptedEntry(s Submission) journal.Entry {

@@ -25,23 +25,38 @@ func settlement(r result, t terms) Settlement {
 	for n, i := range o.Indices {
 		state := o.Recipients[i]
 		outcome := a.Outcomes[n]
+		if r.damaged && outcome.Scope == mail.ScopeLocal {
+			outcome = damagedOutcome(outcome)
+		}
 		state.Reached = state.Reached || reached
 		state = t.next(o, state, outcome)
 		s.States[i] = state
+		if state.State == Pending && outcome.Scope == mail.ScopeLocal {
+			continue // it says nothing of the mail, and may come often
+		}
 		e := entry(o, i, outcome, state)
 		e.AttemptID = a.ID
-		if n == 0 {
+		if len(s.Entries) == 0 {
 			e.Attempt = a
 		}
 		s.Entries = append(s.Entries, e)
 	}
-	s.Deadline = t.deadline(o, s.States)
+	s.Deadline = t.deadline(o, func(i int) RecipientState { return s.States[i] })
 	return s
+}
+
+// damagedOutcome ends a message whose content is not what was accepted any more: it must not be sent, and does not get better.
+func damagedOutcome(o mail.Outcome) mail.Outcome {
+	o.Disposition, o.Status, o.Reason = mail.Failed, mail.Status{5, 3, 0}, "the message was damaged on our disk"
+	return o
 }
 
 // next is the state of one recipient after an outcome.
 func (t terms) next(o Owed, state RecipientState, outcome mail.Outcome) RecipientState {
 	outcome.Recipient = mail.Address{}
+	if outcome.Scope != mail.ScopeLocal {
+		state.Tried = t.now
+	}
 	state.InDoubt = state.InDoubt || outcome.InDoubt
 	switch {
 	case outcome.Disposition == mail.Delivered:
@@ -53,6 +68,9 @@ func (t terms) next(o Owed, state RecipientState, outcome mail.Outcome) Recipien
 		return state
 	case outcome.Scope == mail.ScopeLocal: // our own trouble counts against nobody
 		state.Due = t.now.Add(localDelay)
+		if state.Attempts == 0 {
+			state.Last = outcome
+		}
 		return state
 	}
 	state.Attempts++
@@ -61,7 +79,7 @@ func (t terms) next(o Owed, state RecipientState, outcome mail.Outcome) Recipien
 		state.State = Held
 		return state
 	}
-	past := Past{Attempts: state.Attempts, Ended: t.now, Received: o.Received, Expires: o.Expires, Random: t.random}
+	past := Past{Attempts: state.Attempts, Ended: t.now, Received: o.Received, Expires: t.expires(o), Random: t.random}
 	if outcome.Reply.Transient() {
 		past.Hint = RetryHint(outcome.Reply.Text())
 	}
@@ -107,35 +125,55 @@ func reachedAny(a *mail.Attempt) bool {
 	return false
 }
 
+// expires is when the lifetime of o ends: that of the message, or that of its destination where it is shorter.
+func (t terms) expires(o Owed) time.Time {
+	if o.Envelope.From.IsNull() {
+		return o.Expires
+	}
+	at := o.begin().Add(t.config.forDestination(o.Destination).Lifetime)
+	if at.Before(o.Expires) {
+		return at
+	}
+	return o.Expires
+}
+
+// begin is when the lifetime of a message begins.
+func (s Submission) begin() time.Time {
+	if s.SendAt.After(s.Received) {
+		return s.SendAt
+	}
+	return s.Received
+}
+
 // notice is when the sender is told of the delay of a message; zero: never.
 func (t terms) notice(s Submission) time.Time {
-	begin := s.Received
-	if s.SendAt.After(begin) {
-		begin = s.SendAt
-	}
-	at := begin.Add(t.config.DelayNotice)
+	at := s.begin().Add(t.config.DelayNotice)
 	if t.config.DelayNotice == 0 || s.Envelope.From.IsNull() || !at.Before(s.Expires) {
 		return time.Time{}
 	}
 	return at
 }
 
-// deadline is when a message must be looked at although no attempt is due. Zero: at the end of its lifetime.
-func (t terms) deadline(o Owed, states map[int]RecipientState) time.Time {
-	for _, s := range states {
-		if s.State == Pending && !s.Noticed {
-			return t.notice(o.Submission)
+// deadline is when a message must be looked at although no attempt is due.
+func (t terms) deadline(o Owed, states func(i int) RecipientState) time.Time {
+	at := t.expires(o)
+	for _, i := range o.Indices {
+		if s := states(i); s.State == Pending && !s.Noticed {
+			if notice := t.notice(o.Submission); !notice.IsZero() && notice.Before(at) {
+				return notice
+			}
 		}
 	}
-	return time.Time{}
+	return at
 }
 
-// overdue says what to do with work whose deadline has passed: the lifetime is over, or the sender is owed a notice.
-func overdue(o Owed, t terms) Settlement {
+// overdue says what to do with work whose deadline has passed: the lifetime is over, or the sender is owed a notice. last is what was found out about
+// its destination for all that wait.
+func overdue(o Owed, last probe, t terms) Settlement {
 	s := Settlement{ID: o.ID, Destination: o.Destination, States: make(map[int]RecipientState, len(o.Indices))}
-	over := !t.now.Before(o.Expires)
+	over := !t.now.Before(t.expires(o))
 	for _, i := range o.Indices {
-		state := o.Recipients[i]
+		state := o.Recipients[i].told(last)
 		if !over {
 			state.Noticed = true
 			s.States[i] = state
@@ -145,6 +183,20 @@ func overdue(o Owed, t terms) Settlement {
 		s.States[i] = state
 		s.Entries = append(s.Entries, entry(o, i, state.Last, state))
 	}
+	s.Deadline = t.deadline(o, func(i int) RecipientState { return s.States[i] })
+	return s
+}
+
+// told adds what a probe found out, where the recipient itself was not tried since.
+func (s RecipientState) told(last probe) RecipientState {
+	if last.at.IsZero() || !last.at.After(s.Tried) {
+		return s
+	}
+	s.Tried = last.at
+	s.Last = last.outcome
+	s.Last.Recipient = mail.Address{}
+	s.Last.Reason = fmt.Sprintf("%s (for all mail to this domain, failed %d times in a row, last at %s)",
+		last.outcome.Reason, last.failed, last.at.UTC().Format(time.RFC3339))
 	return s
 }
 

@@ -72,19 +72,18 @@ func (c *client) messages(ctx context.Context, s console.Selection) iter.Seq2[co
 }
 
 // change asks for an action, and returns how many recipients were changed.
-func (c *client) change(ctx context.Context, action string, s console.Selection) (int, error) {
+func (c *client) change(ctx context.Context, action string, s console.Selection) (changed console.Changed, err error) {
 	body, err := json.Marshal(s)
 	if err != nil {
-		return 0, err
+		return changed, err
 	}
 	response, err := c.send(ctx, "POST", "/v1/queue/"+url.PathEscape(action), "application/json", body)
 	if err != nil {
-		return 0, err
+		return changed, err
 	}
 	defer response.Body.Close()
-	var changed console.Changed
 	err = json.NewDecoder(response.Body).Decode(&changed)
-	return changed.Recipients, c.broken(err)
+	return changed, c.broken(err)
 }
 
 // send asks one question. The body of the answer is open when there is no error.

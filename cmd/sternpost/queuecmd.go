@@ -210,11 +210,12 @@ func (c chosen) change(sh *shell, action, done string) error {
 	return withAgent(sh, func(ctx context.Context, agent *client) error {
 		total := console.Changed{Action: action}
 		for _, s := range list {
-			n, err := agent.change(ctx, action, s)
+			changed, err := agent.change(ctx, action, s)
 			if err != nil {
 				return err
 			}
-			total.Recipients += n
+			total.Recipients += changed.Recipients
+			total.UnderWay += changed.UnderWay
 		}
 		return printChanged(sh, total, done)
 	})
@@ -224,7 +225,11 @@ func printChanged(sh *shell, total console.Changed, done string) error {
 	if sh.json {
 		return printJSON(sh.stdout, total)
 	}
-	_, err := fmt.Fprintf(sh.stdout, "%s %s\n", count(total.Recipients, "recipient"), done)
+	text := count(total.Recipients, "recipient") + " " + done
+	if total.UnderWay > 0 {
+		text += fmt.Sprintf("; %s under way left alone", count(total.UnderWay, "recipient"))
+	}
+	_, err := fmt.Fprintln(sh.stdout, text)
 	return err
 }
 
@@ -246,11 +251,11 @@ func (q queueFlushCommand) Run(sh *shell) error {
 		return withCode(exitUsage, errors.New("name one domain, or --all"))
 	}
 	return withAgent(sh, func(ctx context.Context, agent *client) error {
-		n, err := agent.change(ctx, console.Flush, console.Selection{Domain: q.Domain, All: q.All})
+		changed, err := agent.change(ctx, console.Flush, console.Selection{Domain: q.Domain, All: q.All})
 		if err != nil {
 			return err
 		}
-		return printChanged(sh, console.Changed{Action: console.Flush, Recipients: n}, "due now")
+		return printChanged(sh, changed, "due now")
 	})
 }
 

@@ -31,10 +31,16 @@ func (q smallQueue) Destinations(context.Context) ([]console.Destination, error)
 	})}, nil
 }
 
-func (q smallQueue) Change(context.Context, queue.Query, queue.Action) (int, error) { return 1, nil }
-func (q smallQueue) Fail(context.Context, queue.Query) (int, error)                 { return 1, nil }
-func (q smallQueue) Flush(context.Context, mail.Domain) (int, error)                { return 2, nil }
-func (q smallQueue) Ready() error                                                   { return nil }
+func (q smallQueue) Change(context.Context, queue.Query, queue.Action) (queue.Effect, error) {
+	return queue.Effect{Changed: 1}, nil
+}
+func (q smallQueue) Fail(context.Context, queue.Query) (queue.Effect, error) {
+	return queue.Effect{Changed: 1}, nil
+}
+func (q smallQueue) Flush(context.Context, mail.Domain) (queue.Effect, error) {
+	return queue.Effect{Changed: 2}, nil
+}
+func (q smallQueue) Ready() error { return nil }
 
 // smallAgent answers the queue commands, and returns the environment in which they find it.
 func smallAgent(t *testing.T) []string {

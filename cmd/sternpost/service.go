@@ -81,7 +81,7 @@ func listeners(c *configuration) []netip.AddrPort {
 
 func (s *service) openQueue() error {
 	q, err := queue.New(s.config.Queue, queue.Deps{
-		Store: s.store, Deliverer: s.carrier, Log: s.log, Hostname: s.hostname, Seed: rand.Uint64(),
+		Store: s.store, Deliverer: s.carrier, Log: s.log, Hostname: s.hostname, Handles: attemptsByHandles(), Seed: rand.Uint64(),
 	})
 	if err != nil {
 		return withCode(exitConfig, err)

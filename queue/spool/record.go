@@ -121,6 +121,7 @@ func encodeStates(states []queue.RecipientState) []byte {
 		w.number(uint64(s.State))
 		w.number(uint64(s.Attempts))
 		w.time(s.Due)
+		w.time(s.Tried)
 		w.flag(s.InDoubt)
 		w.flag(s.Noticed)
 		w.flag(s.Reported)
@@ -138,7 +139,7 @@ func decodeStates(value []byte) ([]queue.RecipientState, error) {
 	var states []queue.RecipientState
 	for range r.count() {
 		states = append(states, queue.RecipientState{
-			State: queue.State(r.number()), Attempts: r.small(), Due: r.time(),
+			State: queue.State(r.number()), Attempts: r.small(), Due: r.time(), Tried: r.time(),
 			InDoubt: r.flag(), Noticed: r.flag(), Reported: r.flag(), Reached: r.flag(), Last: r.outcome(),
 		})
 	}

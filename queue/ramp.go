@@ -1,0 +1,32 @@
+package queue
+
+import "time"
+
+// How work that was due before a start is taken up: the rate doubles every few seconds, and soon there is none.
+const (
+	rampRate   = 200 // messages a second at first
+	rampDouble = 5 * time.Second
+	rampEnd    = time.Minute
+)
+
+// ramp spreads what is overdue after a start. What is accepted from then on does not come by it.
+type ramp struct {
+	start, last time.Time
+	tokens      float64
+}
+
+func newRamp(now time.Time) ramp { return ramp{start: now, last: now, tokens: rampRate / 4} }
+
+// take is how much may be leased now.
+func (r *ramp) take(now time.Time) int {
+	age := now.Sub(r.start)
+	if age >= rampEnd {
+		return 1 << 30
+	}
+	rate := float64(int(rampRate) << int(age/rampDouble))
+	r.tokens = min(r.tokens+rate*now.Sub(r.last).Seconds(), rate)
+	r.last = now
+	return int(r.tokens)
+}
+
+func (r *ramp) spend(n int) { r.tokens -= float64(n) }
