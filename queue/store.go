@@ -21,7 +21,7 @@ var ErrStopped = errors.New("the store has stopped after a failed write")
 // ErrNotFound is the answer to a question about a message that is not in the queue.
 var ErrNotFound = errors.New("no such message in the queue")
 
-// ErrDamaged is what reading a content comes to that is not what was accepted any more.
+// ErrDamaged is what opening and reading a content come to that is missing, or is not what was accepted any more. Trying again does not help.
 var ErrDamaged = errors.New("the content is not what was accepted")
 
 // Draft is a message on its way in. It is written, then committed or aborted; one of them must be called. A Draft belongs to one goroutine.
@@ -55,8 +55,9 @@ type Store interface {
 	// Next is the earliest time at which Lease may have something that is not leased; false: there is nothing.
 	Next(ctx context.Context) (time.Time, bool, error)
 
-	// Suspend keeps the work of a destination from being leased before until; the zero time lifts it. It survives a restart, and costs the same however
-	// much waits.
+	// Suspend keeps the work of a destination from being leased before until, whether something waits there or not; the zero time lifts it. The empty
+	// destination with the zero time lifts all suspensions at once. It costs the same however much waits. It survives a restart; a crash may undo what came
+	// after the last synced commit, since a suspension is only what was learnt of a destination and is learnt again.
 	Suspend(ctx context.Context, destination mail.Domain, until time.Time) error
 
 	// Overdue leases work whose deadline (notice of delay, end of the lifetime) has passed, whether its destination is suspended or not.

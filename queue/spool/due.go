@@ -3,7 +3,6 @@ package spool
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"slices"
 	"time"
@@ -145,22 +144,31 @@ func (l *look) walk(yield func(uint64, mail.Domain) bool) {
 	}
 }
 
-// visit learns when the destination that a hint leads to has something, and puts the hint right. A time up to enough need not be the earliest.
-func (l *look) visit(at uint64, name mail.Domain, enough uint64) *destination {
+// visit learns when the destination that a hint leads to has something, and puts the hint right. A time up to now need not be the earliest. Where nothing
+// waits the hint stays at the end of the suspension, which is forgotten then.
+func (l *look) visit(at uint64, name mail.Domain, now uint64) *destination {
 	d := l.s.destination(name)
 	if !d.known {
-		l.learn(name, d, enough)
+		l.learn(name, d, now)
 	}
-	if !d.known || d.leases > 0 || d.next == at || l.err != nil {
+	right := d.next
+	if right == never && d.until > now {
+		right = max(d.until, at)
+	}
+	if !d.known || d.leases > 0 || right == at || l.err != nil {
 		return d
 	}
 	l.note(l.fixes.Delete(hintKey(at, name), nil))
-	if d.next != never {
-		l.note(l.fixes.Set(hintKey(d.next, name), nil, nil))
+	if right != never {
+		l.note(l.fixes.Set(hintKey(right, name), nil, nil))
 		return d
 	}
 	if !l.waits(name) {
 		l.note(l.fixes.Delete(destinationKey(aboutReason, name), nil))
+		if d.until > 0 {
+			l.note(l.fixes.Delete(destinationKey(aboutSuspension, name), nil))
+			d.until = 0
+		}
 	}
 	return d
 }
@@ -271,75 +279,6 @@ func (l *look) line(at row, from, to, most int) []row {
 		}
 	}
 	return rows
-}
-
-// suspended reads until when a destination is suspended.
-func (s *Store) suspended(d mail.Domain) (uint64, error) {
-	value, closer, err := s.db.Get(destinationKey(aboutSuspension, d))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	until := uint64(0)
-	if len(value) == 8 {
-		until = binary.BigEndian.Uint64(value)
-	}
-	return until, closer.Close()
-}
-
-// Suspend implements queue.Store. It writes one key and a hint. While it does, its destination counts as leased, so that nobody moves its hints.
-func (s *Store) Suspend(ctx context.Context, name mail.Domain, until time.Time) error {
-	if err := s.enterToWrite(); err != nil {
-		return err
-	}
-	defer s.leave()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	at := nanos(until)
-	hint, err := s.beginSuspension(name, at)
-	if err != nil {
-		return err
-	}
-	b := s.db.NewBatch()
-	key := destinationKey(aboutSuspension, name)
-	err = b.Delete(key, nil)
-	if at > 0 {
-		err = errors.Join(err, b.Set(key, binary.BigEndian.AppendUint64(nil, at), nil))
-	}
-	if hint != never {
-		err = errors.Join(err, b.Set(hintKey(hint, name), nil, nil))
-	}
-	if err == nil {
-		err = s.commit(b, pebble.Sync)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d := s.destination(name)
-	d.leases--
-	d.known = false
-	s.floor = min(s.floor, hint)
-	return err
-}
-
-// beginSuspension is when the work begins again: at the end of the suspension, or at the first row when it is lifted.
-func (s *Store) beginSuspension(name mail.Domain, at uint64) (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if at == 0 {
-		look, err := s.look()
-		if err != nil {
-			return 0, err
-		}
-		at = look.earliest(name)
-		if err := look.close(); err != nil {
-			return 0, err
-		}
-	}
-	s.destination(name).leases++
-	return at, nil
 }
 
 // Next implements queue.Store.

@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -138,7 +139,9 @@ func (m *Memory) Next(ctx context.Context) (time.Time, bool, error) {
 	return next, found, nil
 }
 
-// Suspend keeps the work of a destination from being leased.
+var errNoDestination = errors.New("a suspension needs a destination")
+
+// Suspend keeps the work of a destination from being leased, or lifts all suspensions.
 func (m *Memory) Suspend(ctx context.Context, destination mail.Domain, until time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -146,12 +149,18 @@ func (m *Memory) Suspend(ctx context.Context, destination mail.Domain, until tim
 	if err := m.writable(ctx); err != nil {
 		return err
 	}
+	if destination == "" && !until.IsZero() {
+		return errNoDestination
+	}
 	if err := m.commit(); err != nil {
 		return err
 	}
-	if until.IsZero() {
+	switch {
+	case destination == "":
+		clear(m.suspended)
+	case until.IsZero():
 		delete(m.suspended, destination)
-	} else {
+	default:
 		m.suspended[destination] = until
 	}
 	return nil

@@ -22,6 +22,7 @@ func leaseTests() map[string]func(*trial) {
 		"send at":                   testSendAt,
 		"suspend":                   testSuspend,
 		"suspend what is empty":     testSuspendEmpty,
+		"lift all suspensions":      testLiftAll,
 		"next":                      testNext,
 		"next of a held message":    testNextHeld,
 		"recipients with own times": testOwnTimes,
@@ -194,6 +195,34 @@ func testSuspendEmpty(r *trial) {
 	expect(r, "summary", r.summaries()["b.example"].Suspended.Equal(after(10)), true)
 	r.expectNext("when it ends", after(10), true)
 	r.expectWork("it has ended", r.lease(after(10)), id)
+}
+
+// testLiftAll: one call lifts all suspensions, of destinations with and without work, leased or not.
+func testLiftAll(r *trial) {
+	r.suspend("", time.Time{}) // nothing is suspended
+	b := r.waiting(letter("a@a.example", "x@b.example"))
+	c := r.accept(letter("a@a.example", "x@c.example"), "")
+	d := r.late(30, letter("a@a.example", "x@d.example"))
+	for _, name := range []mail.Domain{"b.example", "c.example", "d.example", "empty.example"} {
+		r.suspend(name, after(60))
+	}
+	r.expectNext("all is suspended", after(60), true)
+	r.expectWork("all is suspended", r.lease(after(59)))
+	r.suspend("", time.Time{})
+	r.expectNext("lifted", start(), true)
+	r.expectWork("what is due", r.lease(start()), b)
+	r.store.Return(c)
+	r.expectWork("what was leased", r.lease(start()), c[0].ID)
+	r.expectNext("what is due later", after(30), true)
+	r.expectWork("what is due later", r.lease(after(30)), d)
+	empty := r.waiting(letter("a@a.example", "x@empty.example"))
+	r.expectWork("nothing waited", r.lease(start()), empty)
+	for name, summary := range r.summaries() {
+		expect(r, string(name)+" is suspended", summary.Suspended.IsZero(), true)
+	}
+	if err := r.store.Suspend(r.Context(), "", after(60)); err == nil {
+		r.Error("no destination was suspended without an error")
+	}
 }
 
 // expectNext allows an answer that is too early once or twice, as the interface does: a Lease at that time gives nothing and corrects it.

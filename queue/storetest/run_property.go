@@ -236,6 +236,9 @@ func (w *twin) suspends() string {
 	if w.one(3) {
 		until = time.Time{}
 	}
+	if w.one(6) {
+		d, until = "", time.Time{}
+	}
 	w.suspend(d, until)
 	(&trial{T: w.T, store: w.model}).suspend(d, until)
 	return fmt.Sprintf("suspend %s until %v", d, until)
@@ -252,7 +255,9 @@ func (w *twin) changes() string {
 	return fmt.Sprintf("%s %+v", a, q)
 }
 
+// reopens accepts a message first: a crash may undo suspensions behind the last commit.
 func (w *twin) reopens() string {
+	told := w.accepts()
 	w.store, w.model, w.held = w.reopen(w.T, w.store), w.model.Reopen(), nil
-	return "reopen"
+	return told + ", reopen"
 }

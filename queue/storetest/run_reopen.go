@@ -129,6 +129,7 @@ func testReopenSuspended(r *trial, reopen func()) {
 	r.suspend("b.example", after(10))
 	r.suspend("c.example", after(10))
 	r.suspend("c.example", time.Time{})
+	reopen = r.commits(reopen)
 	reopen()
 	r.expectNext("the other", start(), true)
 	r.expectWork("the other", r.lease(after(9)), c)
@@ -137,6 +138,24 @@ func testReopenSuspended(r *trial, reopen func()) {
 	r.suspend("b.example", time.Time{})
 	reopen()
 	r.expectWork("lifted", r.lease(start()), b, c)
+	reopen()
+	r.suspend("b.example", after(10))
+	r.suspend("c.example", after(10))
+	reopen()
+	r.expectWork("suspended", r.lease(after(9)))
+	r.suspend("", time.Time{}) // nobody remembers them in memory
+	r.expectNext("all are lifted", start(), true)
+	reopen()
+	r.expectWork("all are lifted", r.lease(start()), b, c)
+}
+
+// commits is reopen behind a commit: what a crash may undo comes after the last of them.
+func (r *trial) commits(reopen func()) func() {
+	return func() {
+		work := r.accept(letter("a@a.example", "1@z.example"), "")
+		r.settle(all(work[0], delivered()))
+		reopen()
+	}
 }
 
 func testReopenDeadlines(r *trial, reopen func()) {
