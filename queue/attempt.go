@@ -149,6 +149,9 @@ func (s *schedule) finish(done []result) {
 			s.admit(r.site)
 		}
 	}
+	if again := s.now().Add(localDelay); s.refused.Swap(false) && (s.next.IsZero() || again.Before(s.next)) {
+		s.next = again
+	}
 }
 
 // judge lets a destination die, or live again. Attempts that began before it was last found dead say nothing new; nor do those that failed while others went through.

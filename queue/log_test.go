@@ -10,10 +10,6 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-
-	"sternpost/mail"
-	"sternpost/queue"
-	"sternpost/queue/storetest"
 )
 
 // The delivery line has the keys that docs/log.md lists, and no others.
@@ -34,14 +30,11 @@ func TestDeliveryLine(t *testing.T) {
 		encoder := zap.NewProductionEncoderConfig()
 		encoder.TimeKey = "time" // as serve writes it
 		core := zapcore.NewCore(zapcore.NewJSONEncoder(encoder), zapcore.AddSync(&log), zap.InfoLevel)
-		w := &world{t: t, store: storetest.NewMemory()}
-		w.answers, w.running, w.most = nil, map[mail.Domain]int{}, map[mail.Domain]int{}
-		q, err := queue.New(queue.DefaultConfig(), queue.Deps{Store: w.store, Deliverer: w, Hostname: "us.test", Log: zap.New(core)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.queue = q
-		w.start()
+		w := newWorld(t)
+		w.stop()
+		<-w.ended
+		w.log = zap.New(core)
+		w.begin(w.store)
 		w.submit("me@us.test", "you@a.test")
 		synctest.Wait()
 		w.stop()

@@ -74,6 +74,7 @@ type Queue struct {
 	quit     chan struct{} // closed when no attempt is to begin, nor to send its content
 	stopped  chan struct{} // closed when Run has ended
 	running  atomic.Bool
+	refused  atomic.Bool // the store did not take an outcome: its work is there again
 	stopping atomic.Bool // no attempt is begun any more
 	attempts sync.WaitGroup
 }

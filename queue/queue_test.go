@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+
 	"sternpost/dsn"
 	"sternpost/journal"
 	"sternpost/mail"
@@ -21,11 +23,17 @@ import (
 
 // world is a queue on a store in memory, with a deliverer that answers by domain. It is made inside a synctest bubble.
 type world struct {
-	t     *testing.T
-	store *storetest.Memory
-	queue *queue.Queue
-	stop  context.CancelFunc
-	ended chan error
+	t      *testing.T
+	store  *storetest.Memory
+	config queue.Config
+	log    *zap.Logger // nil: nobody
+	queue  *queue.Queue
+	stop   context.CancelFunc
+	ended  chan error
+	// site names the sites; nil: see Site.
+	site func(mail.Domain) (string, time.Time)
+
+	answering sync.WaitGroup // answers that may outlast their attempt
 
 	mu       sync.Mutex
 	answers  map[mail.Domain]func(mail.Transaction) mail.Outcome
@@ -47,24 +55,27 @@ func newWorld(t *testing.T, change ...func(*queue.Config)) *world {
 	t.Helper()
 	w := &world{t: t, store: storetest.NewMemory(), answers: map[mail.Domain]func(mail.Transaction) mail.Outcome{},
 		running: map[mail.Domain]int{}, most: map[mail.Domain]int{}}
-	c := queue.DefaultConfig()
-	c.Jitter = 0
+	w.config = queue.DefaultConfig()
+	w.config.Jitter = 0
 	for _, f := range change {
-		f(&c)
+		f(&w.config)
 	}
-	var err error
-	if w.queue, err = queue.New(c, queue.Deps{Store: w.store, Deliverer: w, Hostname: "us.test"}); err != nil {
-		t.Fatal(err)
-	}
-	w.start()
+	w.begin(w.store)
 	t.Cleanup(func() {
 		w.stop()
 		<-w.ended
+		w.answering.Wait()
 	})
 	return w
 }
 
-func (w *world) start() {
+// begin makes a queue on a store, and runs it.
+func (w *world) begin(store queue.Store) {
+	w.t.Helper()
+	var err error
+	if w.queue, err = queue.New(w.config, queue.Deps{Store: store, Deliverer: w, Hostname: "us.test", Log: w.log}); err != nil {
+		w.t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.stop, w.ended = cancel, make(chan error, 1)
 	ended := w.ended
@@ -76,6 +87,9 @@ func (w *world) start() {
 
 // Site makes each domain a site of its own, but those below shared.test.
 func (w *world) Site(_ context.Context, d mail.Domain) (string, time.Time) {
+	if w.site != nil {
+		return w.site(d)
+	}
 	if strings.HasSuffix(string(d), ".shared.test") {
 		d = "shared.test"
 	}
@@ -83,12 +97,11 @@ func (w *world) Site(_ context.Context, d mail.Domain) (string, time.Time) {
 }
 
 func (w *world) Deliver(ctx context.Context, t mail.Transaction) mail.Attempt {
-	r, err := t.Content.Open()
-	if err != nil {
-		w.t.Error(err)
+	var text []byte
+	if r, err := t.Content.Open(); err == nil {
+		text, _ = io.ReadAll(r)
+		r.Close()
 	}
-	text, _ := io.ReadAll(r)
-	r.Close()
 	w.mu.Lock()
 	w.attempts = append(w.attempts, attempted{time.Now(), t.Domain, t.Envelope.Recipients[0].Address.String(), t.Envelope.From.String(), t.Attempt, string(text)})
 	w.running[t.Domain]++
@@ -99,9 +112,13 @@ func (w *world) Deliver(ctx context.Context, t mail.Transaction) mail.Attempt {
 		answer = delivered
 	}
 	a := mail.Attempt{ID: t.Message, Number: t.Attempt, Started: time.Now()}
-	o := answer(t)
-	if ctx.Err() != nil {
-		o = mail.Outcome{Disposition: mail.Deferred, Scope: mail.ScopeLocal, Stage: mail.StagePolicy}
+	said := make(chan mail.Outcome, 1)
+	w.answering.Go(func() { said <- answer(t) })
+	var o mail.Outcome
+	select {
+	case o = <-said:
+	case <-ctx.Done(): // cut off while the content is on its way
+		o = mail.Outcome{Disposition: mail.Deferred, InDoubt: true, Scope: mail.ScopeLocal, Stage: mail.StageDot}
 	}
 	for _, r := range t.Envelope.Recipients {
 		o.Recipient = r.Address
@@ -200,6 +217,11 @@ func (w *world) kinds(q journal.Query) string {
 	return strings.Join(kinds, " ")
 }
 
+func (w *world) kindsOf(id queue.ID) string {
+	w.t.Helper()
+	return w.kinds(journal.Query{Message: id.String()})
+}
+
 func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
@@ -218,7 +240,7 @@ func TestDeliveredAtOnce(t *testing.T) {
 		if n := w.waiting(); n != 0 {
 			t.Errorf("%d messages wait", n)
 		}
-		if got := w.kinds(journal.Query{Message: id.String()}); got != "accepted delivered delivered delivered" {
+		if got := w.kindsOf(id); got != "accepted delivered delivered delivered" {
 			t.Error(got)
 		}
 		if len(w.tries("a.test")) != 1 || len(w.tries("b.test")) != 1 {
@@ -362,7 +384,7 @@ func TestGreylistedThenDelivered(t *testing.T) {
 		})
 		id := w.submit("me@us.test", "you@grey.test")
 		pass(61 * time.Second)
-		if got := w.kinds(journal.Query{Message: id.String()}); got != "accepted deferred delivered" {
+		if got := w.kindsOf(id); got != "accepted deferred delivered" {
 			t.Error(got)
 		}
 	})
@@ -515,18 +537,9 @@ func TestStopAndStart(t *testing.T) {
 		if n := w.waiting(); n != 7 {
 			t.Errorf("%d are owed, want 7", n)
 		}
-		again, err := queue.New(queue.DefaultConfig(), queue.Deps{Store: w.store.Reopen(), Deliverer: w, Hostname: "us.test"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- again.Run(ctx) }()
+		w.store = w.store.Reopen()
+		w.begin(w.store)
 		pass(time.Minute)
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
 		if n := len(w.tries("slow.test")); n != 12 {
 			t.Errorf("%d attempts for 12 messages", n)
 		}

@@ -276,17 +276,8 @@ func (s *schedule) fill(now time.Time) {
 		s.shed()
 	}
 	s.starved = true
-	if room := min(s.current().MaxReady-s.count, 4*leaseBatch, s.ramp.take(now)); room > 0 {
-		work, err := s.store.Lease(s.ctx, Want{Now: now, Most: room, PerDestination: leaseBatch, Except: s.busy})
-		if err != nil {
-			s.complain("the store gives no work", err)
-		}
-		s.ramp.spend(len(work))
-		for _, o := range work {
-			s.destination(o.Destination).leased = now
-			s.take(o)
-		}
-	}
+	s.lease(now, leaseLow, s.known)
+	s.lease(now, leaseBatch, s.busy)
 	next, any, err := s.store.Next(s.ctx)
 	switch {
 	case err != nil:
@@ -297,6 +288,29 @@ func (s *schedule) fill(now time.Time) {
 	case next.After(now):
 		s.starved, s.next = false, next
 	}
+}
+
+// lease takes due work of the destinations that except lets through.
+func (s *schedule) lease(now time.Time, each int, except func(mail.Domain) bool) {
+	room := min(s.current().MaxReady-s.count, 4*leaseBatch, s.ramp.take(now))
+	if room <= 0 {
+		return
+	}
+	work, err := s.store.Lease(s.ctx, Want{Now: now, Most: room, PerDestination: each, Except: except})
+	if err != nil {
+		s.complain("the store gives no work", err)
+	}
+	s.ramp.spend(len(work))
+	for _, o := range work {
+		s.destination(o.Destination).leased = now
+		s.take(o)
+	}
+}
+
+// known says which destinations have something at hand. Those that have nothing come first: the others may fill the memory and not move.
+func (s *schedule) known(domain mail.Domain) bool {
+	d := s.destinations[domain]
+	return d != nil && (d.count > 0 || d.dead() && d.underWay > 0)
 }
 
 // busy says which destinations have enough at hand.

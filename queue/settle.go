@@ -92,6 +92,7 @@ func (q *Queue) record(work []Settlement) error {
 		if err != nil {
 			q.log.Error("an outcome cannot be recorded; the message will be tried again", zap.Stringer("id", one.ID), zap.Error(err))
 			q.store.Return([]Owed{{Message: Message{ID: one.ID}, Destination: one.Destination}})
+			q.refused.Store(true)
 		}
 	}
 	return nil

@@ -31,7 +31,7 @@ func settlement(r result, t terms) Settlement {
 		state.Reached = state.Reached || reached
 		state = t.next(o, state, outcome)
 		s.States[i] = state
-		if state.State == Pending && outcome.Scope == mail.ScopeLocal {
+		if state.State == Pending && outcome.Scope == mail.ScopeLocal && !outcome.InDoubt {
 			continue // it says nothing of the mail, and may come often
 		}
 		e := entry(o, i, outcome, state)
@@ -54,7 +54,7 @@ func damagedOutcome(o mail.Outcome) mail.Outcome {
 // next is the state of one recipient after an outcome.
 func (t terms) next(o Owed, state RecipientState, outcome mail.Outcome) RecipientState {
 	outcome.Recipient = mail.Address{}
-	if outcome.Scope != mail.ScopeLocal {
+	if outcome.Scope != mail.ScopeLocal || outcome.InDoubt {
 		state.Tried = t.now
 	}
 	state.InDoubt = state.InDoubt || outcome.InDoubt
@@ -66,7 +66,7 @@ func (t terms) next(o Owed, state RecipientState, outcome mail.Outcome) Recipien
 		state.State, state.Last = Failed, outcome
 		state.Last.InDoubt = state.InDoubt
 		return state
-	case outcome.Scope == mail.ScopeLocal: // our own trouble counts against nobody
+	case outcome.Scope == mail.ScopeLocal && !outcome.InDoubt: // our own trouble counts against nobody
 		state.Due = t.now.Add(localDelay)
 		if state.Attempts == 0 {
 			state.Last = outcome
