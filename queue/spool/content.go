@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -23,12 +24,12 @@ const (
 	fileBuffer     = 64 << 10
 )
 
-func contentDirectory(fs vfs.FS, directory string) string {
-	return fs.PathJoin(directory, contentFolder)
+func contentDirectory(disk vfs.FS, directory string) string {
+	return disk.PathJoin(directory, contentFolder)
 }
 
-func contentPath(fs vfs.FS, directory string, number uint64) string {
-	return fs.PathJoin(contentDirectory(fs, directory), strconv.FormatUint(number, 16))
+func contentPath(disk vfs.FS, directory string, number uint64) string {
+	return disk.PathJoin(contentDirectory(disk, directory), strconv.FormatUint(number, 16))
 }
 
 // contentFile is a file of content that is being written.
@@ -103,11 +104,19 @@ func (s *Store) removeContent(number uint64) {
 	}
 }
 
-// sweepContent removes files that no message owns: those of drafts that a crash cut short, and of messages that were removed.
+// sweepContent removes files that no message owns: those of drafts that a crash cut short, and of messages that were removed. New files get numbers behind
+// those of all that are there and of all that are owned: an owned file that is missing must not become another message's.
 func (s *Store) sweepContent() error {
 	directory := contentDirectory(s.fs, s.config.Directory)
 	if err := makeDirectory(s.fs, directory); err != nil {
 		return err
+	}
+	last, err := s.lastKey(kindFile)
+	if err != nil {
+		return err
+	}
+	if len(last) == fileKeyLength {
+		s.files.Store(fileNumber(last))
 	}
 	names, err := s.fs.List(directory)
 	if err != nil {
@@ -159,6 +168,7 @@ type kept struct {
 
 func (k kept) Size() int64 { return k.size }
 
+// Open implements mail.Content. A file that is missing or too short is found here and not in the middle of a transaction.
 func (k kept) Open() (io.ReadCloser, error) {
 	if err := k.s.enter(); err != nil {
 		return nil, err
@@ -168,10 +178,21 @@ func (k kept) Open() (io.ReadCloser, error) {
 		return k.openInline()
 	}
 	file, err := k.s.fs.Open(contentPath(k.s.fs, k.s.config.Directory, k.file), vfs.SequentialReadsOption)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, k.damaged("its file is missing")
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &checked{File: file, want: k.sum, left: k.size}, nil
+	about, err := file.Stat()
+	if err == nil && about.Size() != k.size {
+		err = k.damaged(fmt.Sprintf("its file has %d octets in place of %d", about.Size(), k.size))
+	}
+	if err != nil {
+		_ = file.Close() // it was not read
+		return nil, err
+	}
+	return &checked{File: file, of: k, left: k.size}, nil
 }
 
 func (k kept) openInline() (io.ReadCloser, error) {
@@ -179,30 +200,45 @@ func (k kept) openInline() (io.ReadCloser, error) {
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, queue.ErrNotFound
 	}
+	if pebble.IsCorruptionError(err) {
+		return nil, k.damaged(err.Error())
+	}
 	if err != nil {
 		return nil, err
 	}
 	_, content, err := decodeMessage(k.id, value)
 	content = bytes.Clone(content)
+	if err != nil {
+		err = k.damaged("its value is damaged")
+	}
 	if err := errors.Join(err, closer.Close()); err != nil {
-		return nil, fmt.Errorf("message %s: %w", k.id, err)
+		return nil, err
 	}
 	return io.NopCloser(bytes.NewReader(content)), nil
+}
+
+// damaged says what is wrong. A message that has left the queue meanwhile has taken its content along.
+func (k kept) damaged(how string) error {
+	if err := k.s.exists(k.id); errors.Is(err, queue.ErrNotFound) {
+		return err
+	}
+	return fmt.Errorf("message %s: %w: %s", k.id, queue.ErrDamaged, how)
 }
 
 // checked reads a file and fails at its end where size or checksum are not those of the content: a damaged message is then never finished with a dot.
 type checked struct {
 	vfs.File
-	sum, want uint32
-	left      int64
+	of   kept
+	sum  uint32
+	left int64
 }
 
 func (c *checked) Read(p []byte) (int, error) {
 	n, err := c.File.Read(p)
 	c.sum = checksum(c.sum, p[:n])
 	c.left -= int64(n)
-	if errors.Is(err, io.EOF) && (c.left != 0 || c.sum != c.want) {
-		return n, fmt.Errorf("the file of the content %w", errDamaged)
+	if c.left < 0 || errors.Is(err, io.EOF) && (c.left != 0 || c.sum != c.of.sum) {
+		return n, fmt.Errorf("message %s: %w: its file has changed", c.of.id, queue.ErrDamaged)
 	}
 	return n, err
 }

@@ -44,6 +44,7 @@ const (
 
 const (
 	messageKeyLength = 1 + 8
+	fileKeyLength    = 1 + 8
 	// rowTail is what follows the destination in the key of a waiting row: 0, priority, turn, due, id.
 	rowTail = 1 + 1 + 2 + 8 + 8
 	// idSpare is the number of bits in an id behind the milliseconds.
@@ -171,6 +172,8 @@ func destinationKey(about byte, d mail.Domain) []byte {
 }
 
 func fileKey(number uint64) []byte { return binary.BigEndian.AppendUint64([]byte{kindFile}, number) }
+
+func fileNumber(key []byte) uint64 { return binary.BigEndian.Uint64(key[1:]) }
 
 // after is the first key behind all that begin with prefix.
 func after(prefix []byte) []byte {
