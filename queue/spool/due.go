@@ -79,6 +79,9 @@ type look struct {
 	hints *pebble.Iterator
 	fixes *pebble.Batch
 	err   error
+	// claims is set when free has passed over a message that is claimed: its rows count as leased though its destinations do not know it yet, and it
+	// comes back without a hint.
+	claims bool
 }
 
 func (s *Store) look() (*look, error) {
@@ -189,13 +192,13 @@ func (l *look) waits(name mail.Domain) bool {
 func (l *look) learn(name mail.Domain, d *destination, enough uint64) {
 	until, err := l.s.suspended(name)
 	l.note(err)
-	d.until, d.next, d.known = until, never, false
+	d.until, d.next, d.known, l.claims = until, never, false, false
 	for r, ok := l.free(row{destination: name}); ok; r, ok = l.free(row{destination: name, priority: r.priority, turn: r.turn + 1}) {
 		if d.next = min(d.next, max(r.due, until)); d.next <= enough {
 			return
 		}
 	}
-	d.known = l.err == nil
+	d.known = l.err == nil && !l.claims
 }
 
 // earliest is the due time of the first row, leased or not.
@@ -226,6 +229,7 @@ func (l *look) here(from row, valid bool) (row, bool) {
 func (l *look) free(from row) (row, bool) {
 	r, ok := l.seek(from)
 	for ok && l.s.leased(r) {
+		l.claims = l.claims || l.s.messages[r.id].claimed
 		r, ok = l.here(from, l.rows.Next())
 	}
 	return r, ok

@@ -124,3 +124,25 @@ func TestSuspensionIsNotSynced(t *testing.T) {
 		t.Errorf("%d hints lead to nothing", n)
 	}
 }
+
+// A look at the index while a person changes messages must not take a claimed one for gone: its hint would be lost.
+func TestHintsOfClaimedMessages(t *testing.T) {
+	s := openAt(t, vfs.NewMem(), "/spool")
+	defer func() { _ = s.Close() }()
+	work, err := accept(t, s, []byte("text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Return(work)
+	id := work[0].ID
+	s.mu.Lock()
+	s.messages[id] = &message{claimed: true}
+	s.mu.Unlock()
+	lease(t, s, at(1))
+	s.mu.Lock()
+	delete(s.messages, id)
+	s.mu.Unlock()
+	if work := lease(t, s, at(1)); len(work) != 1 {
+		t.Error("the message is not found any more")
+	}
+}
