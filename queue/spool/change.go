@@ -23,6 +23,11 @@ func (s *Store) Change(ctx context.Context, q queue.Query, a queue.Action, now t
 		return 0, err
 	}
 	defer s.leave()
+	if a == queue.Remove && q.ID != 0 && q == (queue.Query{ID: q.ID, Limit: q.Limit}) {
+		if n, err := s.removeDamaged(ctx, q.ID); n > 0 || err != nil {
+			return n, err
+		}
+	}
 	changed, left := 0, q.Limit
 	q.Limit = 0 // messages that are under way do not count
 	p := personal{q: q, action: a, now: now}

@@ -184,6 +184,21 @@ func (s *Store) nextID(m stored) queue.ID {
 	return s.lastID
 }
 
+// lastMessage is the highest id of a message that is there, damaged ones included; zero: there is none.
+func (s *Store) lastMessage() (queue.ID, error) {
+	last := queue.ID(0)
+	for _, kind := range []byte{kindMessage, kindQuarantine} {
+		key, err := s.lastKey(kind)
+		if err != nil {
+			return 0, err
+		}
+		if len(key) == messageKeyLength {
+			last = max(last, messageID(key))
+		}
+	}
+	return last, nil
+}
+
 // firstRows are the waiting rows of a new message, one for each destination in the order of the envelope.
 func firstRows(id queue.ID, s queue.Submission) []row {
 	due := dueOf(s, queue.RecipientState{})

@@ -27,6 +27,7 @@ type destination struct {
 	next   uint64                // the earliest due time of a row that is not leased, or the end of the suspension; never: there is none
 	until  uint64                // suspended until; 0: not
 	turn   [queue.Report + 1]int // the sender whose turn is next, by priority
+	later  []postponed
 }
 
 // destination finds or makes what is remembered of d. The caller holds mu.
@@ -151,6 +152,7 @@ func (l *look) walk(yield func(uint64, mail.Domain) bool) {
 // waits the hint stays at the end of the suspension, which is forgotten then.
 func (l *look) visit(at uint64, name mail.Domain, now uint64) *destination {
 	d := l.s.destination(name)
+	l.s.tryAgain(name, now)
 	if !d.known {
 		l.learn(name, d, now)
 	}
@@ -197,6 +199,9 @@ func (l *look) learn(name mail.Domain, d *destination, enough uint64) {
 		if d.next = min(d.next, max(r.due, until)); d.next <= enough {
 			return
 		}
+	}
+	for _, p := range d.later {
+		d.next = min(d.next, max(p.until, until))
 	}
 	d.known = l.err == nil && !l.claims
 }

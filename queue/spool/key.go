@@ -17,6 +17,7 @@ import (
 //	s <id>                                        states of its recipients, from the first change on
 //	w <destination> 0 <priority><turn><due><id>   waiting row; its value is the deadline
 //	n <time><destination>                         hint: the destination may have something due from then on
+//	q <id>                                        damaged message that was set aside
 //	d s <destination>                             suspended until
 //	d r <destination>                             reason of the last deferral
 //	t <time><id><destination>                     deadline; its value is the middle of the waiting row
@@ -31,6 +32,7 @@ const (
 	kindHint        = 'n'
 	kindDestination = 'd'
 	kindDeadline    = 't'
+	kindQuarantine  = 'q'
 	kindFile        = 'f'
 	kindLastID      = 'i'
 	kindJournal     = 'J'

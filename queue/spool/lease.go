@@ -3,13 +3,11 @@ package spool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"go.uber.org/zap"
 
 	"sternpost/mail"
 	"sternpost/queue"
@@ -119,7 +117,7 @@ func (s *Store) Lease(ctx context.Context, w queue.Want) ([]queue.Owed, error) {
 		return nil, err
 	}
 	now := nanos(w.Now)
-	return s.load(rows, func(due uint64) bool { return due <= now }), nil
+	return s.load(rows, now, func(due uint64) bool { return due <= now }), nil
 }
 
 // takeDue leases rows that are due, destination by destination.
@@ -157,7 +155,7 @@ func (s *Store) Overdue(ctx context.Context, now time.Time, most int) ([]queue.O
 	if err != nil {
 		return nil, err
 	}
-	return s.load(rows, func(uint64) bool { return true }), nil
+	return s.load(rows, nanos(now), func(uint64) bool { return true }), nil
 }
 
 func (s *Store) takeOverdue(now uint64, most int) ([]row, error) {
@@ -170,6 +168,9 @@ func (s *Store) takeOverdue(now uint64, most int) ([]row, error) {
 	var rows []row
 	for ok := it.First(); ok && len(rows) < most; ok = it.Next() {
 		r, fits := parseDeadline(it.Key(), it.Value())
+		if fits {
+			s.tryAgain(r.destination, now)
+		}
 		if fits && !s.leased(r) {
 			s.take(r)
 			rows = append(rows, r)
@@ -184,23 +185,29 @@ func (s *Store) takeOverdue(now uint64, most int) ([]row, error) {
 	return rows, nil
 }
 
-// load reads the messages of leased rows, and picks the recipients that are due. What cannot be read is named in the log and stays leased, so
-// that it does not stand in the way of the rest.
-func (s *Store) load(rows []row, ripe func(due uint64) bool) []queue.Owed {
+// load reads the messages of leased rows, and picks the recipients that are due. A row that leads to nothing is mended; what cannot be read for now is
+// tried again later. Neither stands in the way of the rest.
+func (s *Store) load(rows []row, now uint64, ripe func(due uint64) bool) []queue.Owed {
 	var list []queue.Owed
 	for _, r := range rows {
 		s.mu.Lock()
 		own := s.messages[r.id]
 		s.mu.Unlock()
 		o, err := s.loadOne(own, r, ripe)
-		if err != nil {
-			s.log.Error("a message of the queue cannot be read and is set aside", zap.Stringer("msg", r.id), zap.Error(err))
-			continue
+		switch {
+		case err == nil:
+			list = append(list, o)
+		case errors.Is(err, errNobodyWaits), errors.Is(err, queue.ErrNotFound), beyondRepair(err):
+			s.mend(own, r, err)
+		default:
+			s.postpone(r, now, err)
 		}
-		list = append(list, o)
 	}
 	return list
 }
+
+// errNobodyWaits says that the index is wrong: none of the recipients is due at the destination.
+var errNobodyWaits = errors.New("no recipient is due at the destination")
 
 func (s *Store) loadOne(own *message, r row, ripe func(due uint64) bool) (queue.Owed, error) {
 	own.writing.Lock()
@@ -215,7 +222,7 @@ func (s *Store) loadOne(own *message, r row, ripe func(due uint64) bool) (queue.
 		}
 	}
 	if len(indices) == 0 {
-		return queue.Owed{}, fmt.Errorf("no recipient waits for %s: the index %w", r.destination, errDamaged)
+		return queue.Owed{}, errNobodyWaits
 	}
 	return own.owe(s, r, indices), nil
 }

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -54,8 +55,11 @@ func (s *Store) list(ctx context.Context, q queue.Query, yield func(queue.Messag
 		if err := errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
-		m, found := s.readable(id)
-		if !found || !selects(q, m) {
+		m, err := s.readable(id)
+		if err != nil && id == q.ID && beyondRepair(err) {
+			return err // of others there is only a line in the log
+		}
+		if err != nil || !selects(q, m) {
 			continue
 		}
 		if !yield(m, nil) {
@@ -68,15 +72,16 @@ func (s *Store) list(ctx context.Context, q queue.Query, yield func(queue.Messag
 	return nil
 }
 
-func (s *Store) readable(id queue.ID) (queue.Message, bool) {
+func (s *Store) readable(id queue.ID) (queue.Message, error) {
 	m, states, _, err := s.get(id)
-	if err != nil {
-		if !errors.Is(err, queue.ErrNotFound) {
-			s.log.Error("a message of the queue cannot be read", zap.Stringer("msg", id), zap.Error(err))
-		}
-		return queue.Message{}, false
+	if errors.Is(err, queue.ErrNotFound) {
+		return queue.Message{}, cmp.Or(s.quarantined(id), err)
 	}
-	return queue.Message{ID: id, Submission: m.Submission, Size: m.size, Recipients: states}, true
+	if err != nil {
+		s.log.Error("a message of the queue cannot be read", zap.Stringer("msg", id), zap.Error(err))
+		return queue.Message{}, err
+	}
+	return queue.Message{ID: id, Submission: m.Submission, Size: m.size, Recipients: states}, nil
 }
 
 // candidates yields the ids that a query may mean, oldest first.
@@ -253,7 +258,7 @@ func (s *Store) summary(name mail.Domain) (queue.Summary, error) {
 	if next != never {
 		sum.Next = moment(next)
 	}
-	if m, found := s.readable(oldest.id); found {
+	if m, err := s.readable(oldest.id); err == nil {
 		sum.Oldest = m.Received
 	}
 	sum.LastReason, err = s.reason(name)
