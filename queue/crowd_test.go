@@ -295,3 +295,19 @@ func TestReportsWaitBehindMail(t *testing.T) {
 		}
 	})
 }
+
+// What had no room in memory is asked for again, also when the store had nothing else in that moment.
+func TestMoreThanTheMemoryHolds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *queue.Config) { c.MaxReady, c.WindowStart, c.WindowLimit = 2, 1, 1 })
+		w.answer("slow.test", waits(time.Second, delivered))
+		for i := range 5 {
+			w.submit("me@us.test", fmt.Sprintf("u%d@slow.test", i))
+			synctest.Wait()
+		}
+		pass(10 * time.Second)
+		if w.waiting() != 0 {
+			t.Errorf("%d still wait", w.waiting())
+		}
+	})
+}

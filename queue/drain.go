@@ -20,7 +20,7 @@ func (s *schedule) drain(cancel context.CancelCauseFunc) {
 	for {
 		select {
 		case <-over:
-			s.giveBack()
+			s.endWaiting()
 			return
 		case <-limit.C:
 			cancel(errDrained)
@@ -36,8 +36,8 @@ func (s *schedule) drain(cancel context.CancelCauseFunc) {
 	}
 }
 
-// giveBack returns all work that no attempt was begun for.
-func (s *schedule) giveBack() {
+// endWaiting returns all work that no attempt was begun for.
+func (s *schedule) endWaiting() {
 	for {
 		select {
 		case e := <-s.ended:
@@ -48,8 +48,7 @@ func (s *schedule) giveBack() {
 			for _, d := range s.destinations {
 				s.back = append(s.back, d.empty()...)
 			}
-			s.store.Return(s.back)
-			s.back = nil
+			s.giveBack()
 			return
 		}
 	}

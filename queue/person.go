@@ -102,8 +102,7 @@ func (s *schedule) closeGate(query Query) (underWay int) {
 			s.forget(d)
 		}
 	}
-	s.store.Return(s.back)
-	s.back = nil
+	s.giveBack()
 	for r := range s.running {
 		if query.fits(r.owed) {
 			underWay += len(r.owed.Indices)

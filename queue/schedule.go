@@ -129,15 +129,22 @@ func (s *schedule) turn(timer *time.Timer) {
 		s.enqueue(d)
 	}
 	s.dispatch(now)
+	s.giveBack()
 	if at := s.fillAt(); !at.IsZero() && !now.Before(at) {
 		s.fill(now)
 		s.dispatch(now)
+		s.giveBack()
 	}
+	s.arm(timer, now)
+}
+
+// giveBack returns to the store what had no room in memory. It has to be asked for it again, whatever it said before.
+func (s *schedule) giveBack() {
 	if len(s.back) > 0 {
 		s.store.Return(s.back)
 		s.back = nil
+		s.starved = true
 	}
-	s.arm(timer, now)
 }
 
 // arm sets the timer to when there is something to do by itself.
@@ -202,7 +209,6 @@ func (s *schedule) take(o Owed) {
 	}
 	if !s.room(d, o) {
 		s.back = append(s.back, o)
-		s.starved = true
 		s.forget(d)
 		return
 	}
@@ -218,7 +224,6 @@ func (s *schedule) room(d *destination, o Owed) bool {
 		if ok {
 			s.count--
 			s.back = append(s.back, out)
-			s.starved = true
 		}
 		return ok
 	}
@@ -244,7 +249,6 @@ func (s *schedule) shed() {
 				out := d.cut(keep)
 				s.count -= len(out)
 				s.back = append(s.back, out...)
-				s.starved = true
 			}
 		}
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// windowLimit is how many attempts the agent makes at a site at the same time. A place becomes free when the outcome is durable, so this also bounds
+	// windowLimit is how many attempts the agent makes at a site at the same time. So many again may be over and not yet recorded (queue.site.free), so twice this bounds
 	// what may come twice after a kill.
 	windowLimit = 10
 	// patience is how long the agent may take to start, to end, or to send all that it owes.
