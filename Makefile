@@ -7,6 +7,12 @@ FUZZTIME ?= 10s
 ROUNDS ?= 200
 SEED ?= 1
 
+# What `make bench` measures beside runs of 10,000 messages: one run with MANY messages, DEPTH messages queued for a dead destination, and TARPITS
+# destinations that stall. With these numbers it takes about 20 minutes, of which Postfix needs twelve (six for its one run of MANY).
+MANY ?= 200000
+DEPTH ?= 1000000
+TARPITS ?= 500
+
 GO ?= go
 
 .DEFAULT_GOAL := help
@@ -46,10 +52,11 @@ interop: ## deliver to real mail servers (Debian; see test/interop)
 crash: ## kill the agent, cut its power, fail and fill its disk; nothing may be lost (the disks need root)
 	ROUNDS=$(ROUNDS) SEED=$(SEED) $(GO) test -tags crash -count=1 -timeout 60m -v ./test/crash/...
 
-bench: ## messages per second and allocations, then a comparison with Postfix (Debian, root; see test/bench)
+bench: ## allocations, a comparison with Postfix, then a deep queue and tarpits with their limits (Debian, root; see test/bench)
 	$(GO) test -run '^$$' -bench . -benchmem ./delivery/...
 	test/interop/setup.sh
-	$(GO) run -tags bench ./test/bench
+	$(GO) run -tags bench ./test/bench -many $(MANY) -many-postfix
+	$(GO) run -tags bench ./test/bench -depth $(DEPTH) -tarpits $(TARPITS)
 
 clean: ## remove what was built
 	rm -rf bin

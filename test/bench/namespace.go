@@ -33,7 +33,8 @@ const (
 // status. When it ends, or a signal ends it, everything inside ends with it and the directory goes.
 func enter(o options) int {
 	err := reenter(o)
-	if exit := new(exec.ExitError); errors.As(err, &exit) {
+	// What is wrapped comes from building.
+	if _, inside := err.(*exec.ExitError); inside {
 		return 1 // it has said why
 	}
 	if err != nil {

@@ -23,11 +23,11 @@ type program struct {
 	ended   chan struct{}
 }
 
-// launch starts a program; what it writes goes to a file in dir.
+// launch starts a program; what it writes goes to a file in dir, behind what it wrote before.
 func launch(dir, path string, args ...string) (*program, error) {
 	p := &program{name: filepath.Base(path), command: exec.Command(path, args...), ended: make(chan struct{})}
 	p.said = filepath.Join(dir, p.name+".said")
-	said, err := os.Create(p.said)
+	said, err := os.OpenFile(p.said, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -46,16 +46,16 @@ func launch(dir, path string, args ...string) (*program, error) {
 	return p, nil
 }
 
-// stop ends the program and waits until it has.
+// stop ends the program and waits until it has. The agent finishes attempts for 30 seconds, and then has to end.
 func (p *program) stop() error {
 	_ = p.command.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
 		return nil
-	case <-time.After(patience):
+	case <-time.After(2 * patience):
 		_ = p.command.Process.Kill()
 		<-p.ended
-		return fmt.Errorf("%s did not end on SIGTERM in %v", p.name, patience)
+		return fmt.Errorf("%s did not end on SIGTERM in %v", p.name, 2*patience)
 	}
 }
 

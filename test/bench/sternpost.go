@@ -20,6 +20,7 @@ const sternpostAddress = "127.0.0.1:2587"
 // sternpostConfig says where everything is; the loopback network is open to delivery, and all else is as it comes.
 const sternpostConfig = `[queue]
 directory = "@DIR@/queue"
+@QUEUE@
 
 [submission]
 listen = ["` + sternpostAddress + `"]
@@ -33,13 +34,21 @@ allow_addresses = ["127.0.0.0/8"]
 `
 
 // startSternpost starts the program to measure with a queue of its own.
-func startSternpost(_ *bed, dir string) (*server, error) {
-	config := filepath.Join(dir, "sternpost.toml")
-	text := strings.ReplaceAll(sternpostConfig, "@DIR@", dir)
-	if err := errors.Join(os.Mkdir(filepath.Join(dir, "queue"), 0o700), os.WriteFile(config, []byte(text), 0o600)); err != nil {
+func startSternpost(_ *bed, dir string) (*server, error) { return firstStart(dir, "") }
+
+// firstStart makes a home for the agent, with more lines for its queue, and starts it there.
+func firstStart(dir, queue string) (*server, error) {
+	text := strings.NewReplacer("@DIR@", dir, "@QUEUE@", queue).Replace(sternpostConfig)
+	err := os.MkdirAll(filepath.Join(dir, "queue"), 0o700)
+	if err = errors.Join(err, os.WriteFile(filepath.Join(dir, "sternpost.toml"), []byte(text), 0o600)); err != nil {
 		return nil, err
 	}
-	p, err := launch(dir, os.Getenv(binaryVariable), "--config", config, "serve")
+	return startAgain(dir)
+}
+
+// startAgain starts the agent in its home, with what is queued there, and returns when it greets.
+func startAgain(dir string) (*server, error) {
+	p, err := launch(dir, os.Getenv(binaryVariable), "--config", filepath.Join(dir, "sternpost.toml"), "serve")
 	if err != nil {
 		return nil, err
 	}
