@@ -175,8 +175,8 @@ func (a *Agent) Deliver(ctx context.Context, t mail.Transaction) mail.Attempt {
 	w.plan = makePlan(terms)
 	w.least = leastPreferred(w.plan)
 	switch {
-	case ctx.Err() != nil: // whatever the DNS said, we did not hear it out
-		w.failAll(&event{stage: mail.StageResolve, cause: causeLocal, err: context.Cause(ctx)})
+	case w.ctx.Err() != nil: // whatever the DNS said, we did not hear it out
+		w.failAll(&event{stage: mail.StageResolve, cause: causeLocal, err: context.Cause(w.ctx)})
 	case failure != nil:
 		w.leadNowhere(failure)
 	default:
@@ -189,11 +189,14 @@ func (a *Agent) Deliver(ctx context.Context, t mail.Transaction) mail.Attempt {
 func (a *Agent) begin(ctx context.Context, t mail.Transaction) *walk {
 	t.Attempt = max(t.Attempt, 1)
 	w := &walk{
-		Agent: a, ctx: ctx, t: t, answered: make(map[string]bool), doubted: make(map[netip.AddrPort]bool), budget: budget{total: a.config.Timeouts.Attempt},
+		Agent: a, ctx: ctx, cutoff: ctx, t: t, answered: make(map[string]bool), doubted: make(map[netip.AddrPort]bool), budget: budget{total: a.config.Timeouts.Attempt},
 		tree: &mail.Attempt{
 			ID: fmt.Sprintf("%s/%s/%d", t.Message, t.Domain, t.Attempt), Message: t.Message, Number: t.Attempt, Domain: t.Domain,
 			Started: time.Now(), Budget: a.config.Timeouts.Attempt, Rule: mail.RuleNone,
 		},
+	}
+	if t.Stopping != nil {
+		w.ctx = t.Stopping
 	}
 	for _, m := range a.masks {
 		w.tree.Pretended = append(w.tree.Pretended, m.text)

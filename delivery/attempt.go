@@ -17,7 +17,8 @@ const (
 // walk is one attempt on its way over the plan. It belongs to one goroutine, but for races, which it waits for.
 type walk struct {
 	*Agent
-	ctx         context.Context
+	ctx         context.Context // of all but content on its way
+	cutoff      context.Context // of that
 	t           mail.Transaction
 	message     *message
 	tree        *mail.Attempt
@@ -159,10 +160,14 @@ func (w *walk) try(c *candidate) {
 	w.endTwin()
 }
 
-// carry takes the message to the recipients that are owed. The connection is closed when the attempt is called off.
+// carry takes the message to the recipients that are owed. The connection is closed when the attempt is called off, and earlier, when we are stopping and no content is on
+// its way.
 func (w *walk) carry(s *session) []*result {
-	stop := onEnd(w.ctx, func() { s.raw.Close() })
-	defer stop()
+	s.cutoff = w.cutoff
+	defer onEnd(w.ctx, s.stop)()
+	if w.cutoff != w.ctx {
+		defer onEnd(w.cutoff, func() { s.raw.Close() })()
+	}
 	var rcpts []mail.Recipient
 	for _, p := range w.owed() {
 		rcpts = append(rcpts, p.Recipient)

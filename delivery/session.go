@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -46,13 +47,36 @@ type session struct {
 	broken   bool   // must not be used again
 	reused   bool   // taken from the idle ones
 	closedBy string // "us" or "remote"
+	gate     gate
 	visit
+}
+
+// gate keeps us from cutting off content on its way when we are stopping.
+type gate struct {
+	sync.Mutex
+	sending bool
+}
+
+// stop ends the session, unless content is on its way: that goes on up to its reply.
+func (s *session) stop() {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if !s.gate.sending {
+		s.raw.Close()
+	}
+}
+
+func (s *session) setSending(sending bool) {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	s.gate.sending = sending
 }
 
 // visit is what a session knows of the attempt that uses it now.
 type visit struct {
 	ctx    context.Context
-	until  time.Time // when the share of the budget ends; holds up to the content
+	cutoff context.Context // of content on its way
+	until  time.Time       // when the share of the budget ends; holds up to the content
 	record func(mail.StageRecord)
 
 	replies      int           // read so far
@@ -64,12 +88,15 @@ type visit struct {
 
 // take makes s ready for the attempt that uses it next.
 func (s *session) take(ctx context.Context, until time.Time, record func(mail.StageRecord)) {
-	s.visit = visit{ctx: ctx, until: until, record: record}
+	s.visit = visit{ctx: ctx, cutoff: ctx, until: until, record: record}
 }
 
 // beginContent notes that content is on its way. From here to endContent the budget of the attempt neither cuts anything nor is
 // spent.
-func (s *session) beginContent() { s.contentSince = time.Now() }
+func (s *session) beginContent() {
+	s.contentSince = time.Now()
+	s.setSending(true)
+}
 
 func (s *session) endContent() {
 	if s.contentSince.IsZero() {
@@ -79,6 +106,7 @@ func (s *session) endContent() {
 	s.contentTook += took
 	s.until = s.until.Add(took)
 	s.contentSince = time.Time{}
+	s.setSending(false)
 }
 
 // write queues a command; flush sends what is queued. Commands hold no CR or LF: Deliver has checked the envelope.
@@ -177,10 +205,14 @@ func (s *session) noteFailure(stage mail.Stage, sent time.Time, e *event) *event
 // fail turns an error of the connection into an event. The session is not used again.
 func (s *session) fail(stage mail.Stage, err error) *event {
 	s.broken = true
+	ctx := s.ctx
+	if !s.contentSince.IsZero() {
+		ctx = s.cutoff
+	}
 	e := &event{stage: stage, err: bare(err), cause: causeClosed}
 	switch {
-	case s.ctx.Err() != nil:
-		e.cause, e.err = endCause(s.ctx)
+	case ctx.Err() != nil:
+		e.cause, e.err = endCause(ctx)
 	case isProtocol(err):
 		e.cause = causeProtocol
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -33,7 +33,7 @@ type carriage struct {
 // (RFC 9422 s4.1).
 func (s *session) carry(m *message, envelope mail.Envelope, rcpts []mail.Recipient) []*result {
 	c := &carriage{session: s, message: m, envelope: envelope, rcpts: rcpts, results: make([]*result, len(rcpts))}
-	for rest := c.able(); len(rest) > 0 && !s.spent(); {
+	for rest := c.able(); len(rest) > 0 && !s.spent() && s.ctx.Err() == nil; {
 		rest = c.next(rest)
 	}
 	return c.results

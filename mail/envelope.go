@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -104,6 +105,7 @@ type Transaction struct {
 	Domain   Domain
 	Envelope Envelope
 	Content  Content
-	// Stopping is closed when nothing new is to begin: an attempt that has not begun to send its content ends then, as trouble of our own. Nil: it never is.
-	Stopping <-chan struct{}
+	// Stopping ends when nothing new is to begin: an attempt that has not begun to send its content ends then, as trouble of our own. It ends with the context of
+	// the attempt at the latest. Nil: only with it.
+	Stopping context.Context
 }

@@ -9,8 +9,11 @@ import (
 	"sternpost/mail"
 )
 
+// errStopping is the cause of the end of what had only begun when we were stopped.
+var errStopping = errors.New("the agent is shutting down")
+
 // errDrained is the cause of the end of attempts that took longer than the drain.
-var errDrained = errors.New("the agent is shutting down")
+var errDrained = errors.New("the agent is shutting down, and this took too long")
 
 // busyRest is how long a destination rests when we had no connection to spare and none of its own ends meanwhile.
 const busyRest = time.Second
@@ -49,7 +52,7 @@ func (s *schedule) start(d *destination, o Owed, now time.Time) {
 	s.attempts.Go(func() {
 		content := &inspected{Content: o.Content}
 		t := transaction(o)
-		t.Content, t.Stopping = content, s.quit
+		t.Content, t.Stopping = content, s.beginning
 		at := s.deliverer.Deliver(ctx, t)
 		e := ended{running: r, fare: fared(at), busy: busy(at) && !s.stopping.Load(), last: at.Outcomes[0]}
 		s.ended <- e

@@ -29,7 +29,7 @@ const (
 type schedule struct {
 	*Queue
 	ctx          context.Context // of the attempts
-	looking      context.Context // of the questions for sites; it ends when no attempt is begun any more
+	beginning    context.Context // of what begins: questions for sites, and attempts up to their content. It ends when we stop
 	started      time.Time
 	destinations map[mail.Domain]*destination
 	sites        map[string]*site
@@ -51,10 +51,10 @@ type schedule struct {
 	jump         time.Duration // how far the machine's clock was from ours when it was last told
 }
 
-func (q *Queue) newSchedule(ctx context.Context) *schedule {
+func (q *Queue) newSchedule() *schedule {
 	now := q.now()
 	return &schedule{
-		Queue: q, looking: ctx, started: now, next: now, ramp: newRamp(now),
+		Queue: q, started: now, next: now, ramp: newRamp(now),
 		destinations: make(map[mail.Domain]*destination), sites: make(map[string]*site), running: make(map[*running]struct{}),
 	}
 }
@@ -68,14 +68,17 @@ func (q *Queue) Run(ctx context.Context) error {
 	defer close(q.stopped)
 	attempts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	s := q.newSchedule(ctx)
-	s.ctx = attempts
+	beginning, stop := context.WithCancelCause(attempts)
+	defer stop(nil)
+	s := q.newSchedule()
+	s.ctx, s.beginning = attempts, beginning
 	settled := make(chan struct{})
 	go func() {
 		defer close(settled)
 		q.settleAll()
 	}()
 	err := s.run(ctx)
+	stop(errStopping)
 	s.drain(cancel)
 	close(q.results)
 	for {

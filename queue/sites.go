@@ -22,7 +22,7 @@ type siteFound struct {
 func (s *schedule) resolve(d *destination) {
 	d.resolving = true
 	s.attempts.Go(func() {
-		name, until := s.deliverer.Site(s.looking, d.domain)
+		name, until := s.deliverer.Site(s.beginning, d.domain)
 		s.resolved <- siteFound{d, name, time.Until(until)}
 	})
 }

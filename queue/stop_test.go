@@ -95,7 +95,7 @@ func TestDrain(t *testing.T) {
 		w.answer("long.test", sending(time.Hour))
 		w.answer("greeting.test", func(tr mail.Transaction) mail.Outcome {
 			select {
-			case <-tr.Stopping:
+			case <-tr.Stopping.Done():
 				return mail.Outcome{Disposition: mail.Deferred, Scope: mail.ScopeLocal, Stage: mail.StageGreeting, Reason: "we are stopping"}
 			case <-time.After(5 * time.Minute):
 				return greylisted(tr)
@@ -128,7 +128,7 @@ func TestStopWhileGreeting(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.answer("greeting.test", func(tr mail.Transaction) mail.Outcome {
-			<-tr.Stopping
+			<-tr.Stopping.Done()
 			return mail.Outcome{Disposition: mail.Deferred, Scope: mail.ScopeLocal, Stage: mail.StageGreeting, Reason: "we are stopping"}
 		})
 		w.submit("me@us.test", "you@greeting.test")
