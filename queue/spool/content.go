@@ -18,8 +18,11 @@ import (
 const (
 	// largestInline is the largest content that is part of the message's value, in octets. Larger ones have a file.
 	largestInline = 256 << 10
-	// memoryOfDrafts bounds what all drafts hold in memory together; beyond it they write files.
+	// memoryOfDrafts bounds what all drafts and leased messages hold in memory together; beyond it drafts write files, and leased messages are read from
+	// the disk.
 	memoryOfDrafts = 64 << 20
+	// memoryOfLeases is the part of it that leased messages may have, so that slow destinations do not drive new mail into files.
+	memoryOfLeases = memoryOfDrafts / 2
 	contentFolder  = "content"
 	fileBuffer     = 64 << 10
 )

@@ -81,8 +81,11 @@ type budget struct {
 }
 
 // take asks for n octets.
-func (b *budget) take(n int64) bool {
-	if b.used.Add(n) > b.most {
+func (b *budget) take(n int64) bool { return b.takeWithin(n, b.most) }
+
+// takeWithin asks for n octets, of which so many may be in use.
+func (b *budget) takeWithin(n, most int64) bool {
+	if b.used.Add(n) > most {
 		b.used.Add(-n)
 		return false
 	}

@@ -42,8 +42,7 @@ func (d *draft) Write(p []byte) (int, error) {
 	if d.done {
 		return 0, errDraftDone
 	}
-	if d.file == nil && len(d.b)+len(p) <= largestInline && d.s.drafts.take(int64(len(p))) {
-		d.b = append(d.b, p...)
+	if d.file == nil && d.hold(p) {
 		d.size += int64(len(p))
 		return len(p), nil
 	}
@@ -53,6 +52,25 @@ func (d *draft) Write(p []byte) (int, error) {
 	n, err := d.file.Write(p)
 	d.size += int64(n)
 	return n, err
+}
+
+// hold keeps p in memory; false: there is no room for it. All the memory that d.b has counts, used or not.
+func (d *draft) hold(p []byte) bool {
+	need := len(d.b) + len(p)
+	if need > largestInline {
+		return false
+	}
+	if need > cap(d.b) {
+		grown := min(max(need, 2*cap(d.b)), largestInline)
+		if !d.s.drafts.take(int64(grown)) {
+			return false
+		}
+		larger := append(make([]byte, 0, grown), d.b...)
+		d.forget()
+		d.b = larger
+	}
+	d.b = append(d.b, p...)
+	return true
 }
 
 // spill moves what is in memory to a file.
@@ -74,7 +92,7 @@ func (d *draft) spill() error {
 
 // forget gives the memory back.
 func (d *draft) forget() {
-	d.s.drafts.give(int64(len(d.b)))
+	d.s.drafts.give(int64(cap(d.b)))
 	d.b = nil
 }
 
@@ -105,13 +123,11 @@ func (d *draft) Commit(ctx context.Context, s queue.Submission, entries []journa
 	}
 	// From here on the outcome decides, and a file whose commit failed is the next start's to sweep.
 	d.done = true
-	content := d.b
-	defer d.s.drafts.give(int64(len(content)))
 	m := stored{Submission: s, size: d.size}
 	if d.file != nil {
 		m.file, m.sum = d.file.number, d.file.sum
 	}
-	return d.s.accept(m, content, entries)
+	return d.s.accept(m, d.b, entries)
 }
 
 func (d *draft) prepare(ctx context.Context, s queue.Submission) error {
@@ -127,16 +143,21 @@ func (d *draft) prepare(ctx context.Context, s queue.Submission) error {
 	return nil
 }
 
-// accept writes the message and gives it leased. The lease is taken before the write, since what is written is seen before it is synced.
+// accept writes the message and gives it leased. The lease is taken before the write, since what is written is seen before it is synced. The memory of the
+// content becomes the lease's if there is room for that, and is given back if not.
 func (s *Store) accept(m stored, content []byte, entries []journal.Entry) ([]queue.Owed, error) {
 	s.mu.Lock()
 	id := s.nextID(m)
 	rows := firstRows(id, m.Submission)
 	own := s.register(id, m, rows)
+	if m.file == 0 && s.firsts.takeWithin(int64(cap(content)), memoryOfLeases) {
+		own.content = content[:len(content):cap(content)]
+	} else {
+		defer s.drafts.give(int64(cap(content)))
+	}
 	s.mu.Unlock()
 
 	b := s.db.NewBatchWithSize(len(content) + 2048)
-	own.inMemory = content != nil && s.firsts.take(m.size)
 	if err := s.putMessage(b, id, m, content); err != nil {
 		return nil, s.withdraw(rows, err)
 	}
@@ -149,7 +170,7 @@ func (s *Store) accept(m stored, content []byte, entries []journal.Entry) ([]que
 	s.mu.Lock()
 	s.lower(rows)
 	s.mu.Unlock()
-	return own.owed(s, rows, content), nil
+	return own.owed(s, rows), nil
 }
 
 // stamp names the message in entries that were made before it had an id.

@@ -3,8 +3,6 @@ package spool
 import (
 	"context"
 	"errors"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -15,20 +13,6 @@ import (
 
 // errNotLeased is the answer to a settlement of work that nobody holds.
 var errNotLeased = errors.New("no lease is held of this work")
-
-// message is what is known of a message while somebody holds a lease of it.
-type message struct {
-	rows     map[mail.Domain]row // the leases; Store.mu guards it
-	inMemory bool                // its content counts in Store.firsts
-	claimed  bool                // all of it is taken, also rows that are not known yet
-
-	// writing is held by who reads the message in, or settles it, to the end of the commit. It guards what follows.
-	writing sync.Mutex
-	loaded  bool
-	stored
-	states []queue.RecipientState
-	saved  bool // there is a kindStates key
-}
 
 // register takes leases of rows of a message that is known already. The caller holds mu.
 func (s *Store) register(id queue.ID, m stored, rows []row) *message {
@@ -79,9 +63,7 @@ func (s *Store) release(r row) {
 		return
 	}
 	delete(s.messages, r.id)
-	if own.inMemory {
-		s.firsts.give(own.size)
-	}
+	s.giveBack(own.content)
 }
 
 // Return implements queue.Store.
@@ -212,7 +194,7 @@ var errNobodyWaits = errors.New("no recipient is due at the destination")
 func (s *Store) loadOne(own *message, r row, ripe func(due uint64) bool) (queue.Owed, error) {
 	own.writing.Lock()
 	defer own.writing.Unlock()
-	if err := s.read(own, r.id); err != nil {
+	if err := s.readWhole(own, r.id); err != nil {
 		return queue.Owed{}, err
 	}
 	var indices []int
@@ -225,95 +207,4 @@ func (s *Store) loadOne(own *message, r row, ripe func(due uint64) bool) (queue.
 		return queue.Owed{}, errNobodyWaits
 	}
 	return own.owe(s, r, indices), nil
-}
-
-// read reads the message from the disk if that was not done yet. The caller holds writing.
-func (s *Store) read(own *message, id queue.ID) error {
-	if own.loaded {
-		return nil
-	}
-	m, states, saved, err := s.get(id)
-	if err != nil {
-		return err
-	}
-	own.stored, own.states, own.saved, own.loaded = m, states, saved, true
-	return nil
-}
-
-// get reads a message and its states; saved says whether those are on the disk.
-func (s *Store) get(id queue.ID) (m stored, states []queue.RecipientState, saved bool, err error) {
-	value, closer, err := s.db.Get(idKey(kindMessage, id))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return m, nil, false, queue.ErrNotFound
-	}
-	if err != nil {
-		return m, nil, false, err
-	}
-	m, _, err = decodeMessage(id, value)
-	if err := errors.Join(err, closer.Close()); err != nil {
-		return m, nil, false, err
-	}
-	states, saved, err = s.statesOf(id, len(m.Envelope.Recipients))
-	return m, states, saved, err
-}
-
-func (s *Store) statesOf(id queue.ID, recipients int) ([]queue.RecipientState, bool, error) {
-	value, closer, err := s.db.Get(idKey(kindStates, id))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return make([]queue.RecipientState, recipients), false, nil
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	states, err := decodeStates(value)
-	if err == nil && len(states) != recipients {
-		err = errDamaged
-	}
-	return states, true, errors.Join(err, closer.Close())
-}
-
-// pending lists the recipients of a destination that wait for their next attempt.
-func (m *message) pending(d mail.Domain) []int {
-	var list []int
-	for i, r := range m.Envelope.Recipients {
-		if r.Address.Domain == d && m.states[i].State == queue.Pending {
-			list = append(list, i)
-		}
-	}
-	return list
-}
-
-// due is when recipient i is tried next.
-func (m *message) due(i int) uint64 { return dueOf(m.Submission, m.states[i]) }
-
-// dueOf: a recipient that was never tried is due at the later of acceptance and SendAt.
-func dueOf(s queue.Submission, state queue.RecipientState) uint64 {
-	if !state.Due.IsZero() {
-		return nanos(state.Due)
-	}
-	return max(nanos(s.SendAt), nanos(s.Received))
-}
-
-// owe is the leased work of a row.
-func (m *message) owe(s *Store, r row, indices []int) queue.Owed {
-	return queue.Owed{
-		Message:     queue.Message{ID: r.id, Submission: m.Submission, Size: m.size, Recipients: slices.Clone(m.states)},
-		Destination: r.destination, Indices: indices, Due: moment(r.due),
-		Content: kept{s: s, id: r.id, size: m.size, file: m.file, sum: m.sum},
-	}
-}
-
-// owed is the work of a message that was just accepted; its content is read from memory if there is room for that.
-func (m *message) owed(s *Store, rows []row, content []byte) []queue.Owed {
-	m.writing.Lock()
-	defer m.writing.Unlock()
-	list := make([]queue.Owed, 0, len(rows))
-	for _, r := range rows {
-		o := m.owe(s, r, m.pending(r.destination))
-		if m.inMemory {
-			o.Content = held(content)
-		}
-		list = append(list, o)
-	}
-	return list
 }
