@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -28,14 +30,35 @@ type disk struct {
 	fs        vfs.FS
 	directory string
 	total     uint64 // octets; 0: unknown
+	// inodes tells how many inodes are free and how many there are; 0: the file system has no table of them to run out of.
+	inodes func(directory string) (free, all uint64)
 }
 
 func newDisk(fs vfs.FS, directory string) disk {
-	d := disk{fs: fs, directory: directory}
+	d := disk{fs: fs, directory: directory, inodes: func(string) (free, all uint64) { return 0, 0 }}
 	if usage, err := fs.GetDiskUsage(directory); err == nil {
 		d.total = usage.TotalBytes
 	}
+	if vfs.Root(fs) == vfs.Default {
+		d.inodes = inodes
+	}
 	return d
+}
+
+func inodes(directory string) (free, all uint64) {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(directory, &stat); err != nil {
+		return 0, 0
+	}
+	return stat.Ffree, stat.Files
+}
+
+// full is queue.ErrFull where a write found no space left, and err else.
+func full(err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return fmt.Errorf("%w: %w", queue.ErrFull, err)
+	}
+	return err
 }
 
 // memtable is the size of one memtable: on a small disk a 32nd, as its log is preallocated.
@@ -55,20 +78,10 @@ func (d disk) watermark(total uint64) uint64 {
 // room is nil, or queue.ErrFull. A file system that does not tell is never full.
 func (d disk) room() error {
 	usage, err := d.fs.GetDiskUsage(d.directory)
-	if err != nil {
-		return nil
-	}
-	if usage.AvailBytes < d.watermark(usage.TotalBytes) {
+	if err == nil && usage.AvailBytes < d.watermark(usage.TotalBytes) {
 		return queue.ErrFull
 	}
-	if vfs.Root(d.fs) != vfs.Default {
-		return nil
-	}
-	var stat unix.Statfs_t
-	if err := unix.Statfs(d.directory, &stat); err != nil || stat.Files == 0 {
-		return nil // some file systems have no table of inodes to run out of
-	}
-	if stat.Ffree < min(reserveOfInodes, stat.Files/4) {
+	if free, all := d.inodes(d.directory); all > 0 && free < min(reserveOfInodes, all/4) {
 		return queue.ErrFull
 	}
 	return nil

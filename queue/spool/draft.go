@@ -22,8 +22,13 @@ type draft struct {
 	b    []byte
 	file *contentFile // nil: b holds all
 	size int64
-	done bool
+	// unasked is how much was written to the file since the disk was asked for room.
+	unasked int64
+	done    bool
 }
+
+// askEvery is how much of a large draft is written before the disk is asked again whether there is room.
+const askEvery = 4 << 20
 
 // Begin implements queue.Store.
 func (s *Store) Begin(ctx context.Context) (queue.Draft, error) {
@@ -46,12 +51,12 @@ func (d *draft) Write(p []byte) (int, error) {
 		d.size += int64(len(p))
 		return len(p), nil
 	}
-	if err := d.spill(); err != nil {
-		return 0, err
+	if err := d.writeFile(p); err != nil {
+		d.Abort() // what is on the disk of it is needed by others
+		return 0, full(err)
 	}
-	n, err := d.file.Write(p)
-	d.size += int64(n)
-	return n, err
+	d.size += int64(len(p))
+	return len(p), nil
 }
 
 // hold keeps p in memory; false: there is no room for it. All the memory that d.b has counts, used or not.
@@ -73,21 +78,28 @@ func (d *draft) hold(p []byte) bool {
 	return true
 }
 
-// spill moves what is in memory to a file.
-func (d *draft) spill() error {
-	if d.file != nil {
-		return nil
+// writeFile writes to the file, first what is in memory.
+func (d *draft) writeFile(p []byte) error {
+	if d.file == nil || d.unasked >= askEvery {
+		if err := d.s.disk.room(); err != nil {
+			return err
+		}
+		d.unasked = 0
 	}
-	file, err := d.s.createContent()
-	if err != nil {
-		return err
+	if d.file == nil {
+		file, err := d.s.createContent()
+		if err != nil {
+			return err
+		}
+		d.file = file
+		if _, err := file.Write(d.b); err != nil {
+			return err
+		}
+		d.forget()
 	}
-	d.file = file
-	if _, err := file.Write(d.b); err != nil {
-		return err
-	}
-	d.forget()
-	return nil
+	_, err := d.file.Write(p)
+	d.unasked += int64(len(p))
+	return err
 }
 
 // forget gives the memory back.
@@ -138,7 +150,7 @@ func (d *draft) prepare(ctx context.Context, s queue.Submission) error {
 		return err
 	}
 	if d.file != nil {
-		return d.file.finish()
+		return full(d.file.finish())
 	}
 	return nil
 }

@@ -172,7 +172,7 @@ func (t *settling) spawn(report queue.Spawned) error {
 	if len(content) > largestInline {
 		file, err := t.s.createContent()
 		if err != nil {
-			return err
+			return full(err)
 		}
 		_, err = file.Write(content)
 		if err == nil {
@@ -180,7 +180,7 @@ func (t *settling) spawn(report queue.Spawned) error {
 		}
 		if err != nil {
 			file.discard()
-			return err
+			return full(err)
 		}
 		m.file, m.sum, content = file.number, file.sum, nil
 	}
