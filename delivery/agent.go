@@ -48,6 +48,7 @@ type Agent struct {
 	screen   resolver.Screen
 	health   *health
 	idle     *idle
+	lines    *lines
 	ending   sync.WaitGroup // sessions that say QUIT
 
 	mu         sync.Mutex
@@ -66,7 +67,7 @@ func New(c Config, d Deps) (*Agent, error) {
 	}
 	a := &Agent{
 		config: c, hostname: hostname, resolver: d.Resolver, dialer: d.Dial, log: d.Log, seed: d.Seed, masks: d.Masks,
-		health: newHealth(), idle: newIdle(c.MaxIdle, c.SessionIdle),
+		health: newHealth(), idle: newIdle(c.MaxIdle, c.SessionIdle), lines: newLines(c.MaxPerAddress),
 		rest: make(map[credentialKey]time.Time), clearUntil: make(map[netip.AddrPort]time.Time),
 	}
 	if a.dialer == nil {

@@ -31,6 +31,7 @@ type walk struct {
 	interrupted bool                    // the context ended while there was more to try
 	answered    map[string]bool         // hosts whose word on the mail stands for this attempt
 	doubted     map[netip.AddrPort]bool // addresses that may have the content
+	busy        *candidate              // the first that had no connection to spare
 	twin        *candidate              // the other family of a host that refused: the next to be tried
 }
 
@@ -38,7 +39,7 @@ type walk struct {
 func (w *walk) run() {
 	for len(w.owed()) > 0 {
 		c := w.next()
-		if c == nil {
+		if c == nil || w.waits(c) {
 			break
 		}
 		if w.ctx.Err() != nil {
@@ -193,7 +194,7 @@ func (w *walk) reach(c *candidate) (*candidate, *session) {
 	if c == w.twin { // nobody else may take its place
 		return c, w.fresh(c)
 	}
-	if s := w.idleSession(c.target); s != nil {
+	if c, s := w.idleAt(c); s != nil {
 		s.take(w.ctx, w.until(c), c.note)
 		c.Reused, c.TLS = true, s.tls
 		return c, s
@@ -203,6 +204,22 @@ func (w *walk) reach(c *candidate) (*candidate, *session) {
 		return c, nil
 	}
 	return winner, w.ready(winner, s)
+}
+
+// idleAt finds an idle session with c, or with another host of its preference: equal hosts share the load by the sessions that are made, and a session that stands is
+// used up first.
+func (w *walk) idleAt(c *candidate) (*candidate, *session) {
+	if s := w.idleSession(c.target); s != nil {
+		return c, s
+	}
+	for _, r := range w.plan {
+		if w.equal(c, r) {
+			if s := w.idleSession(r.target); s != nil {
+				return r, s
+			}
+		}
+	}
+	return c, nil
 }
 
 // fresh is reach without idle sessions and without a race.
@@ -218,9 +235,7 @@ func (w *walk) fresh(c *candidate) *session {
 // openAlone is open outside a race; nil after the event was noted.
 func (w *walk) openAlone(c *candidate, until time.Time) *session {
 	r := w.open(w.ctx, c, until, make(chan struct{}, 1))
-	if r.event != nil {
-		w.missed(c, r.event)
-	}
+	w.finished(r, new(opened))
 	return r.session
 }
 

@@ -28,6 +28,7 @@ type Config struct {
 	SessionIdle    time.Duration  `toml:"session_idle" doc:"How long an idle session is kept for the next message. 0: none is kept."`
 	SessionAge     time.Duration  `toml:"session_age" doc:"The age at which a session is not used for another message."`
 	SessionUses    int            `toml:"session_messages" doc:"How many messages one session carries at most."`
+	MaxPerAddress  int            `toml:"max_per_address" doc:"How many connections are open to one remote address at most, over all sites."`
 	MaxIdle        int            `toml:"max_idle_sessions" doc:"How many idle sessions are kept at most, over all sites."`
 	Timeouts       Timeouts       `toml:"timeouts" doc:"Absolute deadlines, one for each stage: a remote that sends one octet a second does not extend them (RFC 5321 s4.5.3.2 has the least values)."`
 	Routes         []Route        `toml:"routes" doc:"Routes other than the MX, tried in order; the first whose domains match is taken. A domain that matches none goes to its MX."`
@@ -55,7 +56,7 @@ func DefaultConfig() Config {
 	return Config{
 		Port: 25, IPv4: true, IPv6: true, MaxAddresses: 8, Chunking: true,
 		MinRate:     8 << 10, // a 10 MB message has 24 minutes: slower than any line that is not broken
-		SessionIdle: 15 * time.Second, SessionAge: 5 * time.Minute, SessionUses: 100, MaxIdle: 1000,
+		SessionIdle: 15 * time.Second, SessionAge: 5 * time.Minute, SessionUses: 100, MaxPerAddress: 50, MaxIdle: 1000,
 		Timeouts: Timeouts{
 			Connect: 15 * time.Second, Greeting: 5 * time.Minute, Hello: 5 * time.Minute, StartTLS: 2 * time.Minute,
 			Auth: 2 * time.Minute, Mail: 5 * time.Minute, Rcpt: 5 * time.Minute, Data: 2 * time.Minute,
@@ -91,6 +92,8 @@ func (c Config) checkNumbers() error {
 		return fmt.Errorf("delivery.max_addresses: %d is not between 1 and 100", c.MaxAddresses)
 	case c.MinRate < 1:
 		return fmt.Errorf("delivery.min_rate: %d is not a positive number of octets per second", c.MinRate)
+	case c.MaxPerAddress < 1:
+		return fmt.Errorf("delivery.max_per_address: %d is not a positive number", c.MaxPerAddress)
 	case c.SessionUses < 1:
 		return fmt.Errorf("delivery.session_messages: %d is not a positive number", c.SessionUses)
 	case c.SessionIdle < 0 || c.SessionAge < 0 || c.MaxIdle < 0:

@@ -68,6 +68,8 @@ func (w *walk) finished(r opened, winner *opened) {
 		if r.session != nil {
 			w.close(r.candidate, r.session)
 		}
+	case r.event != nil && errors.Is(r.event.err, errBusy):
+		w.busyAt(r.candidate)
 	case r.event != nil:
 		w.missed(r.candidate, r.event)
 	default:
@@ -86,11 +88,16 @@ func (w *walk) giveBack(c *candidate) {
 // rival is the next candidate of the same preference as c that may be tried now, or nil.
 func (w *walk) rival(c *candidate) *candidate {
 	for _, r := range w.plan {
-		if r != c && r.open() && r.Preference == c.Preference && w.barred(r) == "" && findMask(w.masks, r.Host, r.Address) == nil {
+		if w.equal(c, r) {
 			return r
 		}
 	}
 	return nil
+}
+
+// equal says whether r may be tried in the place of c.
+func (w *walk) equal(c, r *candidate) bool {
+	return r != c && r.open() && r.Preference == c.Preference && w.barred(r) == "" && findMask(w.masks, r.Host, r.Address) == nil
 }
 
 // open dials and waits for the greeting. It tells connected when the connection stands.

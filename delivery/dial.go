@@ -29,12 +29,16 @@ func (a *Agent) dial(ctx context.Context, t target) (net.Conn, *event) {
 	if reason := a.screen.Refuse(t.addr.Addr()); reason != "" && t.smarthost == nil {
 		return nil, &event{stage: mail.StageConnect, cause: causeLocal, err: errors.New(reason)}
 	}
+	if !a.lines.take(t.addr) {
+		return nil, &event{stage: mail.StageConnect, cause: causeLocal, err: errBusy}
+	}
 	limited, cancel := context.WithTimeout(ctx, a.config.Timeouts.Connect)
 	defer cancel()
 	conn, err := a.dialer(limited, a.source(t.addr.Addr()), t.addr)
 	if err == nil {
-		return conn, nil
+		return &line{Conn: conn, free: func() { a.lines.give(t.addr) }}, nil
 	}
+	a.lines.give(t.addr)
 	return nil, dialEvent(ctx, err)
 }
 

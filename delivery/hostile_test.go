@@ -186,6 +186,7 @@ func hostileAgent(t *testing.T, addresses []string) *Agent {
 	}
 	t.Cleanup(func() { r.Close() })
 	c := DefaultConfig()
+	c.MaxPerAddress = 500
 	c.Hostname = "us.test"
 	for i, address := range addresses {
 		host, port, _ := strings.Cut(address, ":")

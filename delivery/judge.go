@@ -239,6 +239,8 @@ func (w *walk) headline(p *pending) *event {
 	switch e := p.headline; {
 	case w.interrupted && !p.inDoubt && (e == nil || e.cause != causeLocal):
 		return &event{stage: mail.StagePolicy, cause: causeLocal, err: context.Cause(w.ctx)}
+	case w.busy != nil && !p.inDoubt && (e == nil || classify(*e).rank > rankTransient):
+		return busyEvent(w.busy)
 	case e == nil:
 		return w.nothingTried()
 	default:

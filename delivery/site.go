@@ -172,7 +172,11 @@ func (s *session) quiet() bool {
 	if s.r.Buffered() > 0 {
 		return false
 	}
-	if raw, ok := s.raw.(syscall.Conn); ok {
+	raw := s.raw
+	if counted, ok := raw.(*line); ok {
+		raw = counted.Conn
+	}
+	if raw, ok := raw.(syscall.Conn); ok {
 		return nothingToRead(raw)
 	}
 	// A connection in memory has no file to ask; it is given a moment.
