@@ -34,7 +34,7 @@ type ended struct {
 	last mail.Outcome
 }
 
-// start makes one attempt in a goroutine of its own. When it is over the schedule is told at once, and settle.go records what became of it.
+// start gives an attempt to a goroutine that has none.
 func (s *schedule) start(d *destination, o Owed, now time.Time) {
 	r := &running{owed: o, d: d, site: d.site, began: now}
 	s.running[r] = struct{}{}
@@ -48,18 +48,44 @@ func (s *schedule) start(d *destination, o Owed, now time.Time) {
 	if rate := d.rules(s.current()).Rate; rate > 0 {
 		d.restFrom = now.Add(time.Minute / time.Duration(rate))
 	}
-	ctx := s.ctx
-	s.attempts.Go(func() {
-		content := &inspected{Content: o.Content}
-		t := transaction(o)
-		t.Content, t.Stopping = content, s.beginning
-		at := s.deliverer.Deliver(ctx, t)
-		e := ended{running: r, fare: fared(at), busy: busy(at) && !s.stopping.Load(), last: at.Outcomes[0]}
-		s.ended <- e
-		if !e.busy {
-			s.results <- result{owed: o, site: r.site, attempt: &at, damaged: content.damaged.Load(), now: s.now()}
+	select {
+	case s.hands <- r:
+	default:
+		s.attempts.Go(func() { s.work(r) })
+	}
+}
+
+// handWaits is how long a goroutine waits for another attempt. A new one would have to let its stack grow again, which costs more than the scheduling.
+const handWaits = time.Second
+
+// work makes attempts, one after another, until there is none for a while.
+func (s *schedule) work(r *running) {
+	idle := time.NewTimer(handWaits)
+	defer idle.Stop()
+	for {
+		s.attempt(r)
+		idle.Reset(handWaits)
+		select {
+		case r = <-s.hands:
+		case <-idle.C:
+			return
+		case <-s.beginning.Done():
+			return
 		}
-	})
+	}
+}
+
+// attempt makes one attempt. The schedule is told first, then what became of it goes to be recorded.
+func (s *schedule) attempt(r *running) {
+	content := &inspected{Content: r.owed.Content}
+	t := transaction(r.owed)
+	t.Content, t.Stopping = content, s.beginning
+	at := s.deliverer.Deliver(s.ctx, t)
+	e := ended{running: r, fare: fared(at), busy: busy(at) && !s.stopping.Load(), last: at.Outcomes[0]}
+	s.ended <- e
+	if !e.busy {
+		s.results <- result{owed: r.owed, site: r.site, attempt: &at, damaged: content.damaged.Load(), now: s.now()}
+	}
 }
 
 // transaction is the work as delivery wants it.

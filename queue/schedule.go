@@ -38,7 +38,8 @@ type schedule struct {
 	parked       []*destination // wait for a place that their site may have
 	asleep       sleepers
 	running      map[*running]struct{}
-	count        int // work in memory
+	hands        chan *running // to goroutines that have no attempt to make
+	count        int           // work in memory
 	underWay     int
 	confined     int       // attempts of confined sites
 	gates        int       // changes by a person that are under way: the store is left alone
@@ -55,7 +56,7 @@ func (q *Queue) newSchedule() *schedule {
 	now := q.now()
 	return &schedule{
 		Queue: q, started: now, next: now, ramp: newRamp(now),
-		destinations: make(map[mail.Domain]*destination), sites: make(map[string]*site), running: make(map[*running]struct{}),
+		destinations: make(map[mail.Domain]*destination), sites: make(map[string]*site), running: make(map[*running]struct{}), hands: make(chan *running),
 	}
 }
 
