@@ -3,11 +3,9 @@ package spool
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"iter"
 	"slices"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
@@ -274,49 +272,4 @@ func (s *Store) reason(name mail.Domain) (string, error) {
 		return "", err
 	}
 	return string(value), closer.Close()
-}
-
-// Expire takes away the days of the journal that are older than the configuration allows, and then the oldest ones until it is small enough. The
-// day of now stays.
-func (s *Store) Expire(now time.Time) error {
-	if err := s.enterToWrite(); err != nil {
-		return err
-	}
-	defer s.leave()
-	days, err := s.days()
-	if err != nil {
-		return err
-	}
-	today := nanos(now) / day
-	most := s.config.JournalBytes
-	if most <= 0 {
-		most = s.disk.journal()
-	}
-	for _, d := range days {
-		old := d+uint64(s.config.JournalDays) < today
-		if !old && d < today {
-			size, err := s.db.EstimateDiskUsage(dayPrefix(d*day), []byte{kindJournal + 1})
-			if err != nil {
-				return err
-			}
-			old = size > uint64(most)
-		}
-		if !old {
-			return nil
-		}
-		if err := s.expireDay(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) expireDay(d uint64) error {
-	s.log.Info("a day of the journal has expired", zap.Time("day", moment(d*day)))
-	end := binary.BigEndian.AppendUint32([]byte{kindJournal}, uint32(d+1))
-	b := s.db.NewBatch()
-	if err := b.DeleteRange(dayPrefix(d*day), end, nil); err != nil {
-		return errors.Join(err, b.Close())
-	}
-	return s.commit(b, pebble.Sync)
 }
