@@ -22,6 +22,8 @@ type Config struct {
 	MaxAttempts     int             `toml:"max_attempts" doc:"How many attempts run at the same time, over all sites. Each may need a file handle."`
 	MaxReady        int             `toml:"max_ready" doc:"How many messages wait in memory for a free place, at most half of them for one destination; the rest waits on the disk."`
 	Drain           time.Duration   `toml:"drain" doc:"How long attempts that are under way may go on when the agent is stopped."`
+	JournalDays     int             `toml:"journal_days" doc:"How many days the journal is kept. Read at the start only."`
+	JournalBytes    int64           `toml:"journal_bytes" doc:"How large the journal may grow on the disk, in octets; the oldest entries go first. 0: 10 GiB, but at most a tenth of the disk. Read at the start only."`
 	PerDestinations []Override      `toml:"destinations" doc:"Other values for some destinations; the first whose domains match is taken."`
 }
 
@@ -42,6 +44,7 @@ func DefaultConfig() Config {
 			time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 40 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour,
 		},
 		Jitter: 0.1, InDoubt: inDoubtRetry, WindowStart: 5, WindowLimit: 20, MaxAttempts: 2000, MaxReady: 10_000, Drain: 30 * time.Second,
+		JournalDays: 30,
 	}
 }
 
@@ -86,6 +89,10 @@ func (c Config) checkNumbers() error {
 		return errors.New("queue.window_start: must be at least 1 and at most queue.window_limit")
 	case c.MaxAttempts < 1 || c.MaxReady < 1:
 		return errors.New("queue.max_attempts and queue.max_ready must be positive")
+	case c.JournalDays < 1:
+		return errors.New("queue.journal_days: must be at least 1")
+	case c.JournalBytes < 0:
+		return errors.New("queue.journal_bytes: must not be negative")
 	}
 	return nil
 }

@@ -161,6 +161,7 @@ func (s *service) adopt(fresh *configuration) error {
 	s.level.SetLevel(fresh.Log.level())
 	s.tellRestart(fresh)
 	fresh.Submission, fresh.Console, fresh.Queue.Directory = old.Submission, old.Console, old.Queue.Directory
+	fresh.Queue.JournalDays, fresh.Queue.JournalBytes = old.Queue.JournalDays, old.Queue.JournalBytes
 	s.config = fresh
 	return nil
 }
@@ -170,6 +171,9 @@ func (s *service) tellRestart(fresh *configuration) {
 	var keys []string
 	if fresh.Queue.Directory != s.config.Queue.Directory {
 		keys = append(keys, "queue.directory")
+	}
+	if fresh.Queue.JournalDays != s.config.Queue.JournalDays || fresh.Queue.JournalBytes != s.config.Queue.JournalBytes {
+		keys = append(keys, "queue.journal_days, queue.journal_bytes")
 	}
 	if !reflect.DeepEqual(fresh.Submission, s.config.Submission) {
 		keys = append(keys, "[submission]")

@@ -11,13 +11,13 @@ import (
 
 // openStore opens the embedded store in queue.directory.
 func openStore(c *configuration, log *zap.Logger) (*spool.Store, error) {
-	s := spool.DefaultConfig()
-	s.Directory = c.Queue.Directory
-	return spool.OpenDirectory(s, log)
+	return spool.OpenDirectory(spool.Config{
+		Directory: c.Queue.Directory, JournalDays: c.Queue.JournalDays, JournalBytes: c.Queue.JournalBytes,
+	}, log)
 }
 
-// journalSweep is how often the journal forgets what is too old.
-const journalSweep = time.Hour
+// journalSweep is how often the journal forgets what is too old. Its size it keeps by itself while it grows.
+const journalSweep = 5 * time.Minute
 
 // sweepJournal keeps the journal within its bounds.
 func (s *service) sweepJournal(ctx context.Context) error {
@@ -25,7 +25,7 @@ func (s *service) sweepJournal(ctx context.Context) error {
 	defer sweep.Stop()
 	for {
 		if err := s.store.Expire(time.Now()); err != nil {
-			s.log.Error("the journal cannot forget its oldest days", zap.Error(err))
+			s.log.Error("the journal cannot forget its oldest entries", zap.Error(err))
 		}
 		select {
 		case <-sweep.C:
