@@ -72,29 +72,46 @@ func (c Config) Check() error {
 }
 
 func (c Config) checkTimes() error {
-	switch {
-	case c.Lifetime <= 0 || c.ReportLifetime <= 0:
-		return errors.New("queue.lifetime and queue.report_lifetime must be positive")
-	case c.DelayNotice < 0 || c.Drain < 0:
-		return errors.New("queue.delay_notice and queue.drain must not be negative")
+	var errs []error
+	if c.Lifetime <= 0 {
+		errs = append(errs, fmt.Errorf("queue.lifetime: %s is not a positive duration", c.Lifetime))
 	}
-	return nil
+	if c.ReportLifetime <= 0 {
+		errs = append(errs, fmt.Errorf("queue.report_lifetime: %s is not a positive duration", c.ReportLifetime))
+	}
+	if c.DelayNotice < 0 {
+		errs = append(errs, fmt.Errorf("queue.delay_notice: %s is negative", c.DelayNotice))
+	}
+	if c.Drain < 0 {
+		errs = append(errs, fmt.Errorf("queue.drain: %s is negative", c.Drain))
+	}
+	return errors.Join(errs...)
 }
 
 func (c Config) checkNumbers() error {
-	switch {
-	case c.Jitter < 0 || c.Jitter > 0.5:
-		return fmt.Errorf("queue.jitter: %v is not between 0 and 0.5", c.Jitter)
-	case c.WindowStart < 1 || c.WindowLimit < c.WindowStart:
-		return errors.New("queue.window_start: must be at least 1 and at most queue.window_limit")
-	case c.MaxAttempts < 1 || c.MaxReady < 1:
-		return errors.New("queue.max_attempts and queue.max_ready must be positive")
-	case c.JournalDays < 1:
-		return errors.New("queue.journal_days: must be at least 1")
-	case c.JournalBytes < 0:
-		return errors.New("queue.journal_bytes: must not be negative")
+	var errs []error
+	if !(c.Jitter >= 0 && c.Jitter <= 0.5) { // nor is it NaN
+		errs = append(errs, fmt.Errorf("queue.jitter: %v is not between 0 and 0.5", c.Jitter))
 	}
-	return nil
+	if c.WindowStart < 1 {
+		errs = append(errs, fmt.Errorf("queue.window_start: %d is not a positive number", c.WindowStart))
+	}
+	if c.WindowLimit < c.WindowStart {
+		errs = append(errs, fmt.Errorf("queue.window_limit: %d is less than queue.window_start (%d)", c.WindowLimit, c.WindowStart))
+	}
+	if c.MaxAttempts < 1 {
+		errs = append(errs, fmt.Errorf("queue.max_attempts: %d is not a positive number", c.MaxAttempts))
+	}
+	if c.MaxReady < 1 {
+		errs = append(errs, fmt.Errorf("queue.max_ready: %d is not a positive number", c.MaxReady))
+	}
+	if c.JournalDays < 1 {
+		errs = append(errs, fmt.Errorf("queue.journal_days: %d is not a positive number", c.JournalDays))
+	}
+	if c.JournalBytes < 0 {
+		errs = append(errs, fmt.Errorf("queue.journal_bytes: %d is negative", c.JournalBytes))
+	}
+	return errors.Join(errs...)
 }
 
 func checkBackoff(name string, delays []time.Duration) error {

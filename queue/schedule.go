@@ -17,7 +17,8 @@ const (
 	leaseAgain = 5 * time.Second      // and one with more so often, so that its other senders get their turn
 	eventBatch = 256                  // events taken before places are given out again
 	fillEvery  = 5 * time.Millisecond // the store is not asked more often
-	fillBusy   = time.Second          // nor than this, while there is enough at hand
+	fillBusy   = time.Second          // nor than this, while there is enough at hand,
+	fillShare  = 50                   // nor for more than one part in so many of the time
 	tendEvery  = 10 * time.Second     // how often deadlines and stalled attempts are looked for
 	longWait   = time.Minute          // the timer is never set for longer
 	restLong   = 2 * time.Second      // a destination that rests for longer is suspended in the store
@@ -46,6 +47,7 @@ type schedule struct {
 	back         []Owed    // to be given back to the store
 	starved      bool      // the store has due work that was not taken
 	filled       time.Time // when the store was last asked
+	fillTook     time.Duration
 	next         time.Time // when it has to be asked again; zero: not for itself
 	armed        time.Time // what the timer is set to
 	ramp         ramp
@@ -169,7 +171,7 @@ func (s *schedule) arm(timer *time.Timer, now time.Time) {
 func (s *schedule) fillAt() time.Time {
 	at := s.next
 	if s.starved {
-		wait := fillBusy
+		wait := max(fillBusy, fillShare*s.fillTook)
 		if s.count < leaseLow {
 			wait = fillEvery
 		}
@@ -283,6 +285,8 @@ func (s *schedule) fill(now time.Time) {
 	if s.count > s.current().MaxReady*7/8 {
 		s.shed()
 	}
+	began := time.Now()
+	defer func() { s.fillTook = time.Since(began) }()
 	s.starved = true
 	s.lease(now, leaseLow, s.known)
 	s.lease(now, leaseBatch, s.busy)
