@@ -71,59 +71,79 @@ func (c Config) Check() error {
 }
 
 func (c Config) checkName() error {
+	var errs []error
 	if c.Hostname != "" {
 		if _, err := mail.ParseDomain(c.Hostname); err != nil {
-			return fmt.Errorf("delivery.hostname: %w", err)
+			errs = append(errs, fmt.Errorf("delivery.hostname: %w", err))
 		}
 	}
 	for _, host := range c.OwnHosts {
 		if _, err := mail.ParseDomain(host); err != nil {
-			return fmt.Errorf("delivery.own_hosts: %w", err)
+			errs = append(errs, fmt.Errorf("delivery.own_hosts: %w", err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (c Config) checkNumbers() error {
-	switch {
-	case c.Port < 1 || c.Port > 65535:
-		return fmt.Errorf("delivery.port: %d is not a port (1 to 65535)", c.Port)
-	case c.MaxAddresses < 1 || c.MaxAddresses > 100:
-		return fmt.Errorf("delivery.max_addresses: %d is not between 1 and 100", c.MaxAddresses)
-	case c.MinRate < 1:
-		return fmt.Errorf("delivery.min_rate: %d is not a positive number of octets per second", c.MinRate)
-	case c.MaxPerAddress < 1:
-		return fmt.Errorf("delivery.max_per_address: %d is not a positive number", c.MaxPerAddress)
-	case c.SessionUses < 1:
-		return fmt.Errorf("delivery.session_messages: %d is not a positive number", c.SessionUses)
-	case c.SessionIdle < 0 || c.SessionAge < 0 || c.MaxIdle < 0:
-		return errors.New("delivery.session_idle, session_age and max_idle_sessions must not be negative")
-	case !c.IPv4 && !c.IPv6:
-		return errors.New("delivery.ipv4 and delivery.ipv6: one of them must be on")
+	var errs []error
+	if c.Port < 1 || c.Port > 65535 {
+		errs = append(errs, fmt.Errorf("delivery.port: %d is not a port (1 to 65535)", c.Port))
 	}
-	return nil
+	if c.MaxAddresses < 1 || c.MaxAddresses > 100 {
+		errs = append(errs, fmt.Errorf("delivery.max_addresses: %d is not between 1 and 100", c.MaxAddresses))
+	}
+	if c.MinRate < 1 {
+		errs = append(errs, fmt.Errorf("delivery.min_rate: %d is not a positive number of octets per second", c.MinRate))
+	}
+	if c.MaxPerAddress < 1 {
+		errs = append(errs, fmt.Errorf("delivery.max_per_address: %d is not a positive number", c.MaxPerAddress))
+	}
+	if !c.IPv4 && !c.IPv6 {
+		errs = append(errs, errors.New("delivery.ipv4: and delivery.ipv6 are off; one of them must be on"))
+	}
+	return errors.Join(append(errs, c.checkSessions())...)
+}
+
+func (c Config) checkSessions() error {
+	var errs []error
+	if c.SessionIdle < 0 {
+		errs = append(errs, fmt.Errorf("delivery.session_idle: %s is negative", c.SessionIdle))
+	}
+	if c.SessionAge < 0 {
+		errs = append(errs, fmt.Errorf("delivery.session_age: %s is negative", c.SessionAge))
+	}
+	if c.SessionUses < 1 {
+		errs = append(errs, fmt.Errorf("delivery.session_messages: %d is not a positive number", c.SessionUses))
+	}
+	if c.MaxIdle < 0 {
+		errs = append(errs, fmt.Errorf("delivery.max_idle_sessions: %d is negative", c.MaxIdle))
+	}
+	return errors.Join(errs...)
 }
 
 func (c Config) checkSources() error {
+	var errs []error
 	if s := c.SourceIPv4; s.IsValid() && !s.Is4() {
-		return fmt.Errorf("delivery.source_ipv4: %s is not an IPv4 address", s)
+		errs = append(errs, fmt.Errorf("delivery.source_ipv4: %s is not an IPv4 address", s))
 	}
 	if s := c.SourceIPv6; s.IsValid() && !s.Is6() {
-		return fmt.Errorf("delivery.source_ipv6: %s is not an IPv6 address", s)
+		errs = append(errs, fmt.Errorf("delivery.source_ipv6: %s is not an IPv6 address", s))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (t Timeouts) check() error {
+	var errs []error
 	for _, stage := range mail.Stages() {
 		if limit, timed := t.of(stage); timed && limit <= 0 {
-			return fmt.Errorf("delivery.timeouts.%s: %s is not a positive duration", stage, limit)
+			errs = append(errs, fmt.Errorf("delivery.timeouts.%s: %s is not a positive duration", stage, limit))
 		}
 	}
 	if t.Attempt <= 0 {
-		return fmt.Errorf("delivery.timeouts.attempt: %s is not a positive duration", t.Attempt)
+		errs = append(errs, fmt.Errorf("delivery.timeouts.attempt: %s is not a positive duration", t.Attempt))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // of is the time that a stage may take, and whether it has one.

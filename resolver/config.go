@@ -54,19 +54,23 @@ func (c Config) Check() error {
 }
 
 func (c Config) checkTimes() error {
-	switch {
-	case c.Timeout <= 0:
-		return fmt.Errorf("resolver.timeout: %s is not a positive duration", c.Timeout)
-	case c.CacheRecords < 1:
-		return fmt.Errorf("resolver.cache_records: %d is not a positive number", c.CacheRecords)
-	case c.MinTTL < leastTTL:
-		return fmt.Errorf("resolver.min_ttl: %s is less than %s", c.MinTTL, leastTTL)
-	case c.MaxTTL < c.MinTTL:
-		return fmt.Errorf("resolver.max_ttl: %s is less than resolver.min_ttl (%s)", c.MaxTTL, c.MinTTL)
-	case c.MaxStale < 0:
-		return fmt.Errorf("resolver.max_stale: %s is negative", c.MaxStale)
+	var errs []error
+	if c.Timeout <= 0 {
+		errs = append(errs, fmt.Errorf("resolver.timeout: %s is not a positive duration", c.Timeout))
 	}
-	return nil
+	if c.CacheRecords < 1 {
+		errs = append(errs, fmt.Errorf("resolver.cache_records: %d is not a positive number", c.CacheRecords))
+	}
+	if c.MinTTL < leastTTL {
+		errs = append(errs, fmt.Errorf("resolver.min_ttl: %s is less than %s", c.MinTTL, leastTTL))
+	}
+	if c.MaxTTL < c.MinTTL {
+		errs = append(errs, fmt.Errorf("resolver.max_ttl: %s is less than resolver.min_ttl (%s)", c.MaxTTL, c.MinTTL))
+	}
+	if c.MaxStale < 0 {
+		errs = append(errs, fmt.Errorf("resolver.max_stale: %s is negative", c.MaxStale))
+	}
+	return errors.Join(errs...)
 }
 
 // parseServer reads an address with or without a port; the port of the DNS is 53.

@@ -60,12 +60,10 @@ func loadConfig(sh *shell) (*configuration, error) {
 	for _, s := range list {
 		c.sources[s.key] = source{kind: "default"}
 	}
-	document, err := c.readFile(sh.configFile, list)
+	document, told, err := c.readFile(sh.configFile, list)
 	if err == nil {
-		err = c.readEnvironment(sh.environ, list)
-	}
-	if err == nil {
-		err = c.explain(c.check(), document)
+		told = append(told, c.readEnvironment(sh.environ, list))
+		err = errors.Join(append(told, c.explain(c.check(), document))...)
 	}
 	if err != nil {
 		return nil, withCode(exitConfig, err)
@@ -73,28 +71,28 @@ func loadConfig(sh *shell) (*configuration, error) {
 	return c, nil
 }
 
-// readFile reads the file at path, or the default file where path is empty.
-func (c *configuration) readFile(path string, list []setting) (fileText, error) {
+// readFile reads the file at path, or the default file where path is empty. Mistakes in it are told; the error is that of a file which cannot be read.
+func (c *configuration) readFile(path string, list []setting) (fileText, []error, error) {
 	optional := path == ""
 	if optional {
 		path = defaultFile
 	}
 	text, err := os.ReadFile(path)
 	if optional && errors.Is(err, fs.ErrNotExist) {
-		return fileText{}, nil
+		return fileText{}, nil, nil
 	}
 	if err != nil {
-		return fileText{}, fmt.Errorf("the configuration file cannot be read: %w", err)
+		return fileText{}, nil, fmt.Errorf("the configuration file cannot be read: %w", err)
 	}
 	c.file = path
 	d := fileText{path: path, text: string(text)}
-	keys, err := d.decode(&c.settings)
+	keys, told, err := d.decode(&c.settings)
 	for _, s := range list {
 		if keys[s.key] {
 			c.sources[s.key] = source{kind: "file", name: path}
 		}
 	}
-	return d, err
+	return d, told, err
 }
 
 // readEnvironment applies STERNPOST_SECTION_KEY. A variable that begins with the name of a section and is no key is an error, as it
@@ -140,13 +138,13 @@ func (c *configuration) explain(err error, d fileText) error {
 	}
 	var errs []error
 	for line := range lines(err.Error()) {
-		key, _, _ := strings.Cut(line, ":")
-		key, _, _ = strings.Cut(key, "[")
+		place, _, _ := strings.Cut(line, ":")
+		key, _, _ := strings.Cut(place, "[")
 		switch from := c.sources[key]; from.kind {
 		case "environment":
 			line = from.name + " in the environment: " + line
 		case "file":
-			line = fmt.Sprintf("%s: %s", d.position(key), line)
+			line = fmt.Sprintf("%s: %s", d.position(place), line)
 		}
 		errs = append(errs, errors.New(line))
 	}

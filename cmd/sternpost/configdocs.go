@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strings"
 	"time"
@@ -68,8 +69,13 @@ func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
 // kindName is what a reader may write for a value of this type.
 func kindName(t reflect.Type) string {
-	if t == reflect.TypeFor[time.Duration]() {
+	switch t {
+	case reflect.TypeFor[time.Duration]():
 		return `duration such as "90s"`
+	case reflect.TypeFor[netip.Prefix]():
+		return `network such as "192.0.2.0/24"`
+	case reflect.TypeFor[netip.Addr]():
+		return `address such as "192.0.2.1"`
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -81,11 +87,32 @@ func kindName(t reflect.Type) string {
 	case reflect.Float64:
 		return "number"
 	case reflect.Slice:
-		if t.Elem() == reflect.TypeFor[time.Duration]() {
-			return `list of durations such as "90s"`
-		}
-		return "list of texts"
+		return listName(t.Elem())
 	default:
 		return "text"
 	}
+}
+
+// listName is what a reader may write for a list of such values.
+func listName(element reflect.Type) string {
+	if isTable(element) {
+		return "list of tables"
+	}
+	kind, example, found := strings.Cut(kindName(element), " such as ")
+	plural := kind + "s"
+	if strings.HasSuffix(kind, "s") {
+		plural = kind + "es"
+	}
+	if found {
+		return "list of " + plural + " such as [" + example + "]"
+	}
+	return "list of " + plural
+}
+
+// withArticle is a kind in a sentence.
+func withArticle(kind string) string {
+	if strings.HasPrefix(kind, "a") {
+		return "an " + kind
+	}
+	return "a " + kind
 }

@@ -78,7 +78,10 @@ func (s setting) set(text string) error { return setValue(s.value, text) }
 
 func setValue(v reflect.Value, text string) error {
 	if reader, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		return reader.UnmarshalText([]byte(text))
+		if err := reader.UnmarshalText([]byte(text)); err != nil {
+			return fmt.Errorf("%q is not %s", text, withArticle(kindName(v.Type())))
+		}
+		return nil
 	}
 	if v.Type() == reflect.TypeFor[time.Duration]() {
 		return setDuration(v, text)

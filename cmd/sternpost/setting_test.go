@@ -54,7 +54,7 @@ func TestSettingsFromText(t *testing.T) {
 		{"address", "", `""`},
 		{"nets", "127.0.0.0/8, ::1/128", `["127.0.0.0/8", "::1/128"]`},
 		{"nets", " ", "[]"},
-		{"nets", "127.0.0.1", "error: "},
+		{"nets", "127.0.0.1", `error: "127.0.0.1" is not a network such as "192.0.2.0/24"`},
 		{"inner.words", "one,two", `["one", "two"]`},
 		{"tables", "x", "error: can be set in the configuration file only"},
 	} {
@@ -117,13 +117,13 @@ func FuzzConfiguration(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		d := fileText{path: "fuzz.toml", text: text}
 		config := defaultSettings()
-		if _, err := d.decode(&config); err != nil || config.check() != nil {
+		if _, told, err := d.decode(&config); err != nil || len(told) > 0 || config.check() != nil {
 			return
 		}
 		again := defaultSettings()
 		shown := writtenOut(&config)
-		if _, err := (fileText{path: "shown.toml", text: shown}).decode(&again); err != nil {
-			t.Fatalf("%v\n%s", err, shown)
+		if _, told, err := (fileText{path: "shown.toml", text: shown}).decode(&again); err != nil || len(told) > 0 {
+			t.Fatalf("%v %v\n%s", err, told, shown)
 		}
 		if got := writtenOut(&again); got != shown {
 			t.Errorf("shown\n%s\nread back as\n%s", shown, got)
@@ -147,10 +147,18 @@ func TestPositionsOfKeys(t *testing.T) {
 		"\"quoted\" = 1",
 		"[[delivery.routes]]",
 		"tls = { a = 1 }",
+		"[[delivery.routes]]",
+		"domains = []",
+		"[[delivery.routes.smarthosts]]",
+		"host = 1",
+		"[[delivery.routes.smarthosts]]",
+		"host = 1",
 	}, "\n")}
 	for key, want := range map[string]string{
 		"top.dotted": "a.toml:2", "delivery.timeouts": "a.toml:3", "delivery.timeouts.connect": "a.toml:4",
 		"delivery.timeouts.quoted": "a.toml:5", "delivery.routes": "a.toml:6", "delivery.routes.tls.a": "a.toml:7", "other": "a.toml",
+		"delivery.routes[1]": "a.toml:8", "delivery.routes[1].domains": "a.toml:9", "delivery.routes[1].smarthosts[1]": "a.toml:12",
+		"delivery.routes[1].smarthosts[1].host": "a.toml:13", "delivery.routes[7]": "a.toml:6",
 	} {
 		if got := d.position(key); got != want {
 			t.Errorf("%s: %s, want %s", key, got, want)
