@@ -14,6 +14,10 @@ type Answer struct {
 	Lookup mail.Lookup
 	// Canonical is the last name of the CNAME chain, empty where the name is no alias.
 	Canonical string
+	// AliasTTL is the smallest TTL of the CNAME records, as the server sent them.
+	AliasTTL time.Duration
+	// Authoritative says that the servers of the zone answered themselves (AA), so that the TTLs are those of the zone; a cache tells what it has left.
+	Authoritative bool
 	// MX are the records of an MX question, as they were received.
 	MX []MX
 	// Addresses are the records of an A or AAAA question, in the order received (RFC 5321 s5.1 has us keep it), at most 64.
@@ -46,8 +50,11 @@ func (a Answer) certain() bool { return a.Lookup.RCode.Certain() && !a.Lookup.St
 // trouble says for people what went wrong with a question that has no certain answer.
 func (a Answer) trouble() string {
 	text := string(a.Lookup.RCode)
-	if a.Lookup.Stale {
+	switch {
+	case a.Lookup.Stale:
 		text = "only an answer that has expired is to be had"
+	case a.Lookup.RCode == mail.RCodeTimeout: // a refused connection is one too
+		text = "no answer"
 	}
 	if a.Lookup.Error != "" {
 		text += " (" + a.Lookup.Error + ")"

@@ -129,6 +129,18 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// TestServedStale: an answer that the server itself served stale is asked for again as soon as our floor allows (RFC 8767 s5), whatever its TTL.
+func TestServedStale(t *testing.T) {
+	c := newCache(DefaultConfig())
+	now := time.Unix(1e9, 0)
+	for stale, want := range map[bool]time.Duration{true: time.Minute, false: time.Hour} {
+		a := c.put(question{name: "a.test"}, Answer{Lookup: mail.Lookup{RCode: mail.RCodeSuccess, TTL: time.Hour, Stale: stale}}, now)
+		if got := a.Expires.Sub(now); got != want || a.Lookup.Stale != stale {
+			t.Errorf("stale %v: kept for %s, want %s", stale, got, want)
+		}
+	}
+}
+
 func TestCacheIsBounded(t *testing.T) {
 	c := newCache(Config{CacheRecords: 100, MinTTL: time.Minute, MaxTTL: time.Hour})
 	now := time.Unix(1e9, 0)

@@ -23,6 +23,8 @@ type chain struct {
 	rcode    mail.RCode
 	ttl      uint32
 	ttlKnown bool
+	aliasTTL uint32
+	aa       bool
 	ad       bool
 	stale    bool
 	error    string
@@ -30,7 +32,7 @@ type chain struct {
 
 // resolve asks q and follows CNAMEs, within a reply and by further questions (RFC 1034 s3.6.2).
 func (u *upstream) resolve(ctx context.Context, q question) Answer {
-	c := chain{question: q, ad: true}
+	c := chain{question: q, aa: true, ad: true}
 	for name, more := q.name, true; more; {
 		r, fail := u.ask(ctx, question{name, q.qtype})
 		if fail != nil {
@@ -45,6 +47,7 @@ func (u *upstream) resolve(ctx context.Context, q question) Answer {
 // follow reads what r says about name. It returns the name to ask for next, and whether there is one.
 func (c *chain) follow(name string, r reply) (next string, more bool) {
 	c.ad = c.ad && r.trusted && r.message.AuthenticatedData
+	c.aa = c.aa && r.message.Authoritative
 	c.stale = c.stale || isStale(r.message)
 	asked := name
 	for {
@@ -99,7 +102,11 @@ func (c *chain) take(name string, m *dns.Msg) bool {
 func (c *chain) alias(name string, m *dns.Msg) (target string, ok bool) {
 	for _, rr := range m.Answer {
 		if at(rr, name, dns.TypeCNAME) && c.question.qtype != dns.TypeCNAME {
-			c.lower(rr.Header().Ttl)
+			ttl := plainTTL(rr.Header().Ttl)
+			if len(c.aliases) == 0 || ttl < c.aliasTTL {
+				c.aliasTTL = ttl
+			}
+			c.lower(ttl)
 			return canonical(rr.(*dns.CNAME).Target), true
 		}
 	}
@@ -175,6 +182,7 @@ func (c *chain) answer() Answer {
 		a.Lookup.Answers = append(a.Lookup.Answers, "CNAME "+cmp.Or(alias, "."))
 		a.Canonical = alias
 	}
+	a.AliasTTL, a.Authoritative = seconds(c.aliasTTL), c.aa
 	if !c.rcode.Certain() {
 		return a
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -70,9 +71,9 @@ func message(t *testing.T, texts ...string) *dns.Msg {
 
 func TestFollow(t *testing.T) {
 	nxdomain := func(m *dns.Msg) *dns.Msg { m.Rcode = dns.RcodeNameError; return m }
-	stale := func(m *dns.Msg) *dns.Msg {
+	stale := func(m *dns.Msg, code uint16) *dns.Msg {
 		m.SetEdns0(1232, false)
-		m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeStaleAnswer}}
+		m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_EDE{InfoCode: code}}
 		return m
 	}
 	tests := []struct {
@@ -95,7 +96,10 @@ func TestFollow(t *testing.T) {
 		{"an alias to nothing", nxdomain(message(t, "q.test. 60 CNAME x.test.")), "", mail.RCodeNXDomain, 0, false},
 		{"records that do not exist", nxdomain(message(t, "q.test. 60 A 192.0.2.1")), "", mail.RCodeInvalid, 60, false},
 		{"a negative TTL", message(t, "q.test. 4294967295 A 192.0.2.1"), "", mail.RCodeSuccess, 0, false},
-		{"served stale by the server", stale(message(t, "q.test. 30 A 192.0.2.1")), "", mail.RCodeSuccess, 30, true},
+		{"served stale by the server", stale(message(t, "q.test. 30 A 192.0.2.1"), dns.ExtendedErrorCodeStaleAnswer), "", mail.RCodeSuccess, 30, true},
+		{"NXDOMAIN served stale by the server", stale(nxdomain(message(t, "")), dns.ExtendedErrorCodeStaleNXDOMAINAnswer), "", mail.RCodeNXDomain, 0, true},
+		{"another extended error", stale(message(t, "q.test. 30 A 192.0.2.1"), dns.ExtendedErrorCodeForgedAnswer), "", mail.RCodeSuccess, 30, false},
+		{"a stale reply that makes no sense", stale(nxdomain(message(t, "q.test. 30 A 192.0.2.1")), dns.ExtendedErrorCodeStaleAnswer), "", mail.RCodeInvalid, 30, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -105,6 +109,22 @@ func TestFollow(t *testing.T) {
 				t.Errorf("next %q, got %+v", next, c)
 			}
 		})
+	}
+}
+
+// TestAuthorityHoldsForTheWholeChain: one cache on the way, and a TTL may be what is left. The TTL of aliases is kept apart from that of what they lead to.
+func TestAuthorityHoldsForTheWholeChain(t *testing.T) {
+	for _, second := range []bool{true, false} {
+		c := chain{question: question{"q.test", dns.TypeA}, aa: true}
+		first := message(t, "q.test. 50 CNAME x.test.", "x.test. 30 CNAME y.test.")
+		first.Authoritative = true
+		next, _ := c.follow("q.test", reply{first, true})
+		last := message(t, "y.test. 20 A 192.0.2.1")
+		last.Authoritative = second
+		c.follow(next, reply{last, true})
+		if a := c.answer(); a.Authoritative != second || a.AliasTTL != 30*time.Second || a.Lookup.TTL != 20*time.Second {
+			t.Errorf("got %+v", a)
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package resolver
 
 import (
 	"errors"
+	"io"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -93,3 +95,20 @@ var errBroken = errors.New("broken")
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errBroken }
+
+// Only where there is no resolv.conf this machine is asked: one that cannot be read names servers that we do not know.
+func TestResolvConfThatCannotBeRead(t *testing.T) {
+	folder := t.TempDir()
+	if conf, err := openConf(folder + "/absent"); err != nil {
+		t.Error(err)
+	} else if text, err := io.ReadAll(conf); len(text) > 0 || err != nil {
+		t.Errorf("got %q, %v", text, err)
+	}
+	file := folder + "/resolv.conf"
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openConf(file + "/within"); err == nil || !strings.Contains(err.Error(), "resolver.servers") {
+		t.Errorf("got %v", err)
+	}
+}

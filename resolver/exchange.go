@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -39,7 +40,10 @@ func (t transport) exchange(ctx context.Context, address string, q question, wai
 	}
 	if fail == nil && reply.Truncated {
 		query.Id = t.ids()
-		return t.tcp(ctx, address, query)
+		reply, fail = t.tcp(ctx, address, query)
+		if fail != nil {
+			fail.heard = true // over UDP
+		}
 	}
 	return reply, fail
 }
@@ -111,7 +115,7 @@ func readTCP(conn net.Conn, query *dns.Msg) (*dns.Msg, error) {
 func (t transport) over(ctx context.Context, l leg, query *dns.Msg) (*dns.Msg, *failure) {
 	packet, err := query.Pack()
 	if err != nil {
-		return nil, &failure{mail.RCodeInvalid, err.Error()}
+		return nil, &failure{rcode: mail.RCodeInvalid, text: err.Error()}
 	}
 	if l.network == "tcp" {
 		packet = append(binary.BigEndian.AppendUint16(nil, uint16(len(packet))), packet...)
@@ -150,6 +154,7 @@ func hangUp(ctx context.Context, conn net.Conn) (release func()) {
 type failure struct {
 	rcode mail.RCode
 	text  string // for people; names the server
+	heard bool   // all the same the server had sent something
 }
 
 // failed tells silence, and all trouble of the network is silence, from what came and was no reply of ours.
@@ -157,11 +162,20 @@ func (l leg) failed(ctx context.Context, err error) *failure {
 	where := l.address + " over " + l.network + ": "
 	for _, wrong := range []error{errOther, errStray, errTruncated} {
 		if errors.Is(err, wrong) {
-			return &failure{mail.RCodeInvalid, where + "what came " + wrong.Error()}
+			return &failure{rcode: mail.RCodeInvalid, text: where + "what came " + wrong.Error(), heard: true}
 		}
 	}
 	if ctx.Err() != nil {
-		return &failure{mail.RCodeTimeout, where + "no reply in time"}
+		return &failure{rcode: mail.RCodeTimeout, text: where + "no reply in time"}
 	}
-	return &failure{mail.RCodeTimeout, where + mail.Escape(err.Error())}
+	return &failure{rcode: mail.RCodeTimeout, text: where + mail.Escape(bare(err).Error())}
+}
+
+// bare is what the kernel said, without the addresses that stand beside it anyway.
+func bare(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
 }

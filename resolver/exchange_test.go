@@ -2,8 +2,11 @@ package resolver
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -299,5 +302,49 @@ func TestExtendedErrors(t *testing.T) {
 		if f.rcode != test.want || strings.ContainsRune(f.text, '\x1b') || len(f.text) > 400 {
 			t.Errorf("%d: got %+v", test.code, f)
 		}
+	}
+}
+
+// A reply over TCP that is truncated is no answer, and says so: half a list of exchangers is a wrong list.
+func TestTruncatedOverTCP(t *testing.T) {
+	query := question{"example.test", dns.TypeMX}.message(7, true)
+	for truncated, want := range map[bool]error{true: errTruncated, false: nil} {
+		m := new(dns.Msg).SetReply(query)
+		m.Truncated = truncated
+		packet, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, theirs := net.Pipe()
+		go func() {
+			defer theirs.Close()
+			_, _ = theirs.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(packet))), packet...)) // who reads says what is wrong
+		}()
+		if _, err := readTCP(ours, query); !errors.Is(err, want) {
+			t.Errorf("truncated %v: %v, want %v", truncated, err, want)
+		}
+		ours.Close()
+	}
+	if f := (leg{network: "tcp", address: "192.0.2.53:53"}).failed(t.Context(), errTruncated); f.rcode != mail.RCodeInvalid {
+		t.Errorf("got %+v", f)
+	}
+}
+
+// What a failed dial says is what the kernel said, once, and what to do about it while no server has ever answered.
+func TestRefusedConnection(t *testing.T) {
+	reason := &net.OpError{Op: "dial", Net: "udp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	server := dnstest.Memory(t, plainZone)
+	r := over(t, server)
+	dial := r.upstream.transport.dial
+	r.upstream.transport.dial = func(context.Context, string, string) (net.Conn, error) { return nil, reason }
+	const said = "192.0.2.53:53 over udp: connection refused"
+	if a := r.Lookup(t.Context(), "a.test", "A"); a.Lookup.RCode != mail.RCodeTimeout || !strings.HasPrefix(a.Lookup.Error, said+"; no DNS server has ever answered") {
+		t.Errorf("got %+v", a.Lookup)
+	}
+	r.upstream.transport.dial = dial
+	r.Lookup(t.Context(), "b.test", "A")
+	r.upstream.transport.dial = func(context.Context, string, string) (net.Conn, error) { return nil, reason }
+	if a := r.Lookup(t.Context(), "c.test", "A"); a.Lookup.Error != said {
+		t.Errorf("later: got %+v", a.Lookup)
 	}
 }

@@ -64,17 +64,28 @@ func lintTTL(x Exchangers) []Finding {
 		return nil
 	}
 	least := slices.MinFunc(x.Hosts, func(a, b Exchanger) int { return cmp.Compare(a.TTL, b.TTL) }).TTL
-	return ttlFinding("The MX records of "+mail.Escape(string(x.Domain)), least)
+	return append(aliasTTL(string(x.Domain), x.CNAME, x.CNAMETTL, x.Authoritative),
+		ttlFinding("The MX records of "+mail.Escape(string(x.Domain)), least, x.Authoritative)...)
 }
 
-// ttlFinding says where the number may come from, since a cache between us and the domain answers with what is left of the TTL.
-func ttlFinding(what string, ttl time.Duration) []Finding {
-	if ttl >= leastTTL {
+func aliasTTL(name, canonical string, ttl time.Duration, authoritative bool) []Finding {
+	if canonical == "" {
 		return nil
 	}
-	return []Finding{finding(LevelWarning, "ttl-below-60",
-		"%s: the TTL is %d s (or that is what a DNS cache has left of it). Registrars and DNS providers refuse a TTL below 60.",
-		what, ttl/time.Second)}
+	return ttlFinding("The alias "+mail.Escape(name)+" of "+mail.Escape(canonical), ttl, authoritative)
+}
+
+// ttlFinding is a warning only where the number is that of the zone: a cache between us and the domain answers with what is left of it.
+func ttlFinding(what string, ttl time.Duration, authoritative bool) []Finding {
+	switch {
+	case ttl >= leastTTL:
+		return nil
+	case authoritative:
+		return []Finding{finding(LevelWarning, "ttl-below-60",
+			"%s: the TTL is %d s. Registrars and DNS providers refuse a TTL below 60.", what, ttl/time.Second)}
+	}
+	return []Finding{finding(LevelNotice, "ttl-below-60",
+		"%s: the TTL is %d s, or that is what a DNS cache has left of it. Registrars and DNS providers refuse a TTL below 60.", what, ttl/time.Second)}
 }
 
 // lintHost looks at one exchanger as a name.
@@ -135,9 +146,9 @@ func lintAddresses(host Exchanger) []Finding {
 	}
 	if len(host.Addresses) > 0 {
 		least := slices.MinFunc(host.Addresses, func(a, b Address) int { return cmp.Compare(a.TTL, b.TTL) }).TTL
-		found = append(found, ttlFinding("The addresses of "+mail.Escape(host.Host), least)...)
+		found = append(found, ttlFinding("The addresses of "+mail.Escape(host.Host), least, host.Authoritative)...)
 	}
-	return found
+	return append(found, aliasTTL(host.Host, host.CNAME, host.CNAMETTL, host.Authoritative)...)
 }
 
 // lintBackup compares a host with those before it: what stands on the same machine or line fails with it.
@@ -188,13 +199,29 @@ func network(ip netip.Addr) netip.Prefix {
 
 // lintList looks at all hosts together.
 func lintList(x Exchangers) []Finding {
-	found := lintFamilies(x.Hosts)
-	if len(x.Hosts) == 1 {
-		single := finding(LevelWarning, "single-exchanger",
-			"%s is the only exchanger: while it is down there is no backup, and mail waits at its senders.", mail.Escape(x.Hosts[0].Host))
-		found = append([]Finding{single}, found...)
+	return append(lintBackups(x.Hosts), lintFamilies(x.Hosts)...)
+}
+
+// lintBackups counts the hosts that a sender can reach: one without a usable address is no backup. Where a lookup failed there may be one more.
+func lintBackups(hosts []Exchanger) []Finding {
+	reachable := slices.DeleteFunc(slices.Clone(hosts), func(e Exchanger) bool { return !e.reachable() })
+	unknown := slices.ContainsFunc(hosts, func(e Exchanger) bool { return e.Unsure && len(e.Addresses) == 0 })
+	if len(reachable) != 1 || unknown {
+		return nil
 	}
-	return found
+	which := "the only exchanger"
+	if len(hosts) > 1 {
+		which += " that can be reached"
+	}
+	return []Finding{finding(LevelWarning, "single-exchanger",
+		"%s is %s: while it is down there is no backup, and mail waits at its senders.", mail.Escape(reachable[0].Host), which)}
+}
+
+// reachable says whether a sender can use the host. Neither the cut at ourselves nor our own choice of families counts.
+func (e Exchanger) reachable() bool {
+	return (e.Skipped == "" || e.cut()) && notHostName(e.Host) == "" && slices.ContainsFunc(e.Addresses, func(a Address) bool {
+		return a.Skipped == "" || a.Skipped == reasonNoIPv4 || a.Skipped == reasonNoIPv6
+	})
 }
 
 // lintFamilies says nothing where a lookup failed: the family that is missing may be there.

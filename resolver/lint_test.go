@@ -25,7 +25,13 @@ func TestLint(t *testing.T) {
 	good := lintedHost(10, "mx1.test", "192.0.2.1", "2001:db8:1::1")
 	far := lintedHost(20, "mx2.test", "198.51.100.1", "2001:db8:2::1")
 	alias := lintedHost(20, "mx2.test", "198.51.100.1", "2001:db8:2::1")
-	alias.CNAME = "real.test"
+	alias.CNAME, alias.CNAMETTL = "real.test", time.Hour
+	shortAlias := alias
+	shortAlias.CNAMETTL = 59 * time.Second
+	v4off, us := far, skipped(far, reasonUs)
+	v4off.Addresses = []Address{{IP: far.Addresses[0].IP, TTL: time.Hour, Skipped: reasonNoIPv4}, far.Addresses[1]}
+	refused := lintedHost(20, "mx2.test", "127.0.0.1", "::1")
+	refused.Addresses[0].Skipped, refused.Addresses[1].Skipped = "loopback", "loopback"
 	shortMX, shortA := far, lintedHost(20, "mx2.test", "198.51.100.1", "2001:db8:2::1")
 	shortMX.TTL = 59 * time.Second
 	shortA.Addresses[0].TTL = 0
@@ -40,11 +46,17 @@ func TestLint(t *testing.T) {
 		{"short MX TTL", []Exchanger{good, shortMX}, "ttl-below-60"},
 		{"short address TTL", []Exchanger{good, shortA}, "ttl-below-60"},
 		{"only one exchanger", []Exchanger{good}, "single-exchanger"},
-		{"no address", []Exchanger{good, skipped(lintedHost(20, "mx2.test"), reasonNone)}, "mx-no-address"},
-		{"no such host", []Exchanger{good, skipped(lintedHost(20, "mx2.test"), reasonNXDomain)}, "mx-no-address"},
+		{"short TTL of an alias", []Exchanger{good, shortAlias}, "mx-is-alias ttl-below-60"},
+		{"a family that we do not use", []Exchanger{good, v4off}, ""},
+		{"a backup that is us", []Exchanger{good, us}, ""},
+		{"no address", []Exchanger{good, skipped(lintedHost(20, "mx2.test"), reasonNone)}, "mx-no-address single-exchanger"},
+		{"no such host", []Exchanger{good, skipped(lintedHost(20, "mx2.test"), reasonNXDomain)}, "mx-no-address single-exchanger"},
+		{"the backup's addresses are refused", []Exchanger{good, refused}, "loopback-address loopback-address single-exchanger"},
+		{"no host has an address", []Exchanger{skipped(lintedHost(20, "mx2.test"), reasonNone)}, "mx-no-address"},
+		{"one host, and its lookup failed", []Exchanger{unsure(skipped(lintedHost(20, "mx2.test"), "DNS trouble: SERVFAIL"))}, "mx-lookup-failed"},
 		{"lookup failed", []Exchanger{good, unsure(skipped(lintedHost(20, "mx2.test"), "DNS trouble: SERVFAIL"))}, "mx-lookup-failed"},
-		{"MX is an address", []Exchanger{good, skipped(lintedHost(20, "192.0.2.9"), reasonIP)}, "mx-is-address"},
-		{"MX is no name", []Exchanger{good, skipped(lintedHost(20, "mx 2.test"), reasonName)}, "mx-bad-name"},
+		{"MX is an address", []Exchanger{good, skipped(lintedHost(20, "192.0.2.9"), reasonIP)}, "mx-is-address single-exchanger"},
+		{"MX is no name", []Exchanger{good, skipped(lintedHost(20, "mx 2.test"), reasonName)}, "mx-bad-name single-exchanger"},
 		{"MX is an alias", []Exchanger{good, alias}, "mx-is-alias"},
 		{"same address", []Exchanger{good, lintedHost(20, "mx2.test", "192.0.2.1", "2001:db8:2::1")}, "backup-same-address"},
 		{"same /24", []Exchanger{lintedHost(10, "mx1.test", "192.0.2.1", "2001:db8::1"), lintedHost(20, "mx2.test", "192.0.2.99")}, "backup-same-network"},
@@ -66,6 +78,21 @@ func TestLint(t *testing.T) {
 	}
 }
 
+// TestLintOfShortTTLs: a cache tells what it has left, so only what the zone's own servers say is a warning. The domain may be an alias too.
+func TestLintOfShortTTLs(t *testing.T) {
+	x := Exchangers{
+		Domain: "example.test", Rule: mail.RuleMX, CNAME: "real.test", CNAMETTL: 59 * time.Second,
+		Hosts: []Exchanger{lintedHost(10, "mx1.test", "192.0.2.1", "2001:db8:1::1"), lintedHost(20, "mx2.test", "198.51.100.1", "2001:db8:2::1")},
+	}
+	for authoritative, want := range map[bool]Level{true: LevelWarning, false: LevelNotice} {
+		x.Authoritative = authoritative
+		found := Lint(x)
+		if codes(found) != "ttl-below-60" || found[0].Level != want || !strings.HasPrefix(found[0].Text, "The alias example.test of real.test: the TTL is 59 s") {
+			t.Errorf("authoritative %v: got %+v", authoritative, found)
+		}
+	}
+}
+
 func codes(found []Finding) string {
 	var list []string
 	for _, f := range found {
@@ -79,7 +106,7 @@ func TestLintTellsErrorsFirst(t *testing.T) {
 		Domain: "example.test", Rule: mail.RuleMX, NullBeside: true,
 		Hosts: []Exchanger{lintedHost(10, "mx1.test", "192.0.2.1"), lintedHost(20, "mx2.test")},
 	}
-	if got, want := codes(Lint(x)), "mx-no-address null-mx-beside-others no-ipv6"; got != want {
+	if got, want := codes(Lint(x)), "mx-no-address null-mx-beside-others single-exchanger no-ipv6"; got != want {
 		t.Errorf("codes %q, want %q", got, want)
 	}
 }

@@ -26,6 +26,10 @@ type Exchanger struct {
 	Unsure bool
 	// CNAME is the name that Host is an alias of; empty where it is none. RFC 5321 s5.1 forbids such exchangers; they exist, and work.
 	CNAME string
+	// CNAMETTL is the smallest TTL of the aliases, as the server sent them.
+	CNAMETTL time.Duration
+	// Authoritative says that the TTLs of the addresses are those of the zone, not what a cache had left.
+	Authoritative bool
 }
 
 // Exchangers is what the DNS says about where the mail of a domain goes.
@@ -38,6 +42,11 @@ type Exchangers struct {
 	Lookups []mail.Lookup
 	// NullBeside says that a null MX stood beside others and was ignored.
 	NullBeside bool
+	// CNAME is the name that the domain is an alias of, and CNAMETTL the smallest TTL on the way there; empty where it is none.
+	CNAME    string
+	CNAMETTL time.Duration
+	// Authoritative says that the TTLs of the MX records are those of the zone, not what a cache had left.
+	Authoritative bool
 	// Failure is not nil where no host can be tried, and says what follows.
 	Failure *Failure
 	// Until is when the first of the answers expires. Zero: none does, as for a literal.
@@ -74,7 +83,10 @@ func literalExchangers(d mail.Domain, ip netip.Addr) Exchangers {
 
 // listHosts reads the answer to the MX question: a list of hosts whose addresses are not known yet, or a failure.
 func listHosts(d mail.Domain, mx Answer) Exchangers {
-	x := Exchangers{Domain: d, Rule: mail.RuleNone, Lookups: []mail.Lookup{mx.Lookup}, Until: mx.Expires}
+	x := Exchangers{
+		Domain: d, Rule: mail.RuleNone, Lookups: []mail.Lookup{mx.Lookup}, Until: mx.Expires,
+		CNAME: mx.Canonical, CNAMETTL: mx.AliasTTL, Authoritative: mx.Authoritative,
+	}
 	switch {
 	case !mx.certain() && mx.Lookup.RCode != mail.RCodeSuccess, mx.Lookup.Stale && isNullMX(mx.MX):
 		// Never fall back to A: what we did not hear may be an MX (RFC 5321 s5.1).
@@ -170,7 +182,11 @@ func withAddresses(host Exchanger, v6, v4 Answer) Exchanger {
 			}
 		}
 	}
-	host.CNAME = cmp.Or(v6.Canonical, v4.Canonical)
+	host.CNAME, host.CNAMETTL = v6.Canonical, v6.AliasTTL
+	if v4.Canonical != "" && (host.CNAME == "" || v4.AliasTTL < host.CNAMETTL) {
+		host.CNAME, host.CNAMETTL = v4.Canonical, v4.AliasTTL
+	}
+	host.Authoritative = v6.Authoritative && v4.Authoritative
 	host.Unsure = host.Unsure || !v6.certain() || !v4.certain()
 	switch {
 	case len(host.Addresses) > 0:
@@ -179,9 +195,9 @@ func withAddresses(host Exchanger, v6, v4 Answer) Exchanger {
 	case !v6.certain():
 		host.Skipped = "DNS trouble: " + v6.trouble()
 	case v6.Lookup.RCode == mail.RCodeNXDomain || v4.Lookup.RCode == mail.RCodeNXDomain:
-		host.Skipped = reasonNXDomain
+		host.Skipped = behindAlias(host.CNAME, reasonNXDomain)
 	default:
-		host.Skipped = reasonNone
+		host.Skipped = behindAlias(host.CNAME, reasonNone)
 	}
 	return host
 }
@@ -250,10 +266,15 @@ func (e Exchanger) reason() string {
 
 // notExisting says which name it was that does not exist: the last one of the chain (RFC 6604 s3).
 func notExisting(name, canonical string) string {
+	return mail.Escape(name) + " " + behindAlias(canonical, reasonNXDomain)
+}
+
+// behindAlias says of a name what is wrong with the one that it is an alias of; canonical is empty where it is none.
+func behindAlias(canonical, reason string) string {
 	if canonical == "" {
-		return mail.Escape(name) + " " + reasonNXDomain
+		return reason
 	}
-	return mail.Escape(name) + " is an alias of " + mail.Escape(canonical) + ", which " + reasonNXDomain
+	return "is an alias of " + mail.Escape(canonical) + ", which " + reason
 }
 
 func failed(status mail.Status, format string, args ...any) *Failure {

@@ -3,8 +3,10 @@ package resolver
 import (
 	"context"
 	crand "crypto/rand"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -42,14 +44,28 @@ func New(c Config, dial Dialer) (*Resolver, error) {
 	if _, err := crand.Read(seed[:]); err != nil {
 		return nil, fmt.Errorf("resolver: %w", err)
 	}
-	conf := io.Reader(strings.NewReader(""))
+	env := environment{dial: dial, random: rand.NewChaCha8(seed), conf: strings.NewReader("")}
 	if len(c.Servers) == 0 {
-		if file, err := os.Open("/etc/resolv.conf"); err == nil { // without the file this machine is asked, see resolv.conf(5)
-			defer file.Close()
-			conf = file
+		conf, err := openConf("/etc/resolv.conf")
+		if err != nil {
+			return nil, err
 		}
+		defer conf.Close()
+		env.conf = conf
 	}
-	return build(c, environment{dial: dial, random: rand.NewChaCha8(seed), conf: conf})
+	return build(c, env)
+}
+
+// openConf opens a resolv.conf. Where there is none this machine is asked, see resolv.conf(5); one that cannot be read is no reason to.
+func openConf(path string) (io.ReadCloser, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the DNS servers are not known: %w; set resolver.servers", err)
+	}
+	return file, nil
 }
 
 // environment is what a Resolver takes from outside.

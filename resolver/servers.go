@@ -19,6 +19,7 @@ type server struct {
 	validating bool
 	rtt        time.Duration // smoothed; 0: not known
 	failures   int           // without an answer between them
+	heard      bool          // it has sent something, once
 	asked      time.Time
 }
 
@@ -43,7 +44,7 @@ type reply struct {
 // without an extended error that says so (RFC 4035 s5.5). The failure is the most telling one.
 func (u *upstream) ask(ctx context.Context, q question) (reply, *failure) {
 	left := u.ranked(time.Now())
-	worst := &failure{mail.RCodeTimeout, "no server was asked"}
+	worst := &failure{rcode: mail.RCodeTimeout, text: "no server was asked"}
 	refused := false // by a validating server
 	for _, wait := range rounds() {
 		var silent []*server
@@ -66,7 +67,17 @@ func (u *upstream) ask(ctx context.Context, q question) (reply, *failure) {
 		}
 		left = silent
 	}
+	if u.neverHeard() {
+		worst.text += "; no DNS server has ever answered: set resolver.servers, or check /etc/resolv.conf"
+	}
 	return reply{}, worst
+}
+
+// neverHeard says whether no server has ever sent anything: then it is not the domain.
+func (u *upstream) neverHeard() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return !slices.ContainsFunc(u.servers, func(s *server) bool { return s.heard })
 }
 
 // mayBeProof says whether a validating server answers so where the validation failed.
@@ -92,6 +103,7 @@ func (u *upstream) note(s *server, start time.Time, fail *failure) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	s.asked = time.Now()
+	s.heard = s.heard || fail == nil || fail.heard || fail.rcode != mail.RCodeTimeout
 	if fail != nil && (fail.rcode == mail.RCodeTimeout || fail.rcode == mail.RCodeInvalid) {
 		s.failures++
 		return
@@ -148,7 +160,7 @@ func refusal(address string, m *dns.Msg) *failure {
 	where := address + " answers "
 	switch {
 	case m.Rcode == dns.RcodeSuccess && isReferral(m):
-		return &failure{mail.RCodeServFail, where + "with a referral: it is not a recursive server"}
+		return &failure{rcode: mail.RCodeServFail, text: where + "with a referral: it is not a recursive server"}
 	case m.Rcode == dns.RcodeSuccess, m.Rcode == dns.RcodeNameError:
 		return nil
 	}
@@ -157,7 +169,7 @@ func refusal(address string, m *dns.Msg) *failure {
 		name = "RCODE " + strconv.Itoa(m.Rcode)
 	}
 	code, text := extended(m)
-	fail := &failure{mail.RCodeServFail, where + name + text}
+	fail := &failure{rcode: mail.RCodeServFail, text: where + name + text}
 	switch {
 	case m.Rcode == dns.RcodeRefused:
 		fail.rcode = mail.RCodeRefused
