@@ -10,10 +10,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
-
-	"sternpost/mail"
 )
 
 // commandLine is everything that can be typed. Flags that stand here work with every command.
@@ -63,12 +63,55 @@ func run(args []string, sh *shell) int {
 	if err != nil {
 		return report(sh.stderr, err)
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(flagsFirst(parser.Model.Node, args))
 	if err != nil {
 		return report(sh.stderr, withCode(exitUsage, fmt.Errorf("%w\n%s", err, usageHint(err))))
 	}
 	sh.configFile, sh.json = line.ConfigFile, line.JSON
 	return report(sh.stderr, parsed.Run())
+}
+
+// flagsFirst puts the flags before the arguments of a command, because the parser takes all arguments in one row only. What follows "--" is no flag.
+func flagsFirst(node *kong.Node, args []string) []string {
+	var commands, arguments []string // flags stand where they are among the commands
+	known := slices.Clone(node.Flags)
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case arg == "--":
+			return slices.Concat(commands, []string{arg}, arguments, args[i+1:])
+		case len(arg) > 1 && arg[0] == '-':
+			commands = append(commands, arg)
+			if i++; i < len(args) && wantsValue(known, arg) {
+				commands = append(commands, args[i])
+			} else {
+				i--
+			}
+		default:
+			child := slices.IndexFunc(node.Children, func(n *kong.Node) bool { return n.Name == arg })
+			if child < 0 || len(arguments) > 0 {
+				arguments = append(arguments, arg)
+				continue
+			}
+			node = node.Children[child]
+			known = append(known, node.Flags...)
+			commands = append(commands, arg)
+		}
+	}
+	return append(commands, arguments...)
+}
+
+// wantsValue says whether the argument behind arg, which is a flag, is its value.
+func wantsValue(known []*kong.Flag, arg string) bool {
+	if name, long := strings.CutPrefix(arg, "--"); long {
+		return slices.ContainsFunc(known, func(f *kong.Flag) bool { return f.Name == name && !f.IsBool() })
+	}
+	for i, short := range arg[1:] {
+		if slices.ContainsFunc(known, func(f *kong.Flag) bool { return f.Short == short && !f.IsBool() }) {
+			return i == len(arg)-2 // else its value is joined to it
+		}
+	}
+	return false
 }
 
 // usageHint names the help that fits to a usage error.
@@ -98,11 +141,11 @@ func report(w io.Writer, err error) int {
 	return code
 }
 
-// printError prints an error that may quote a stranger; its own line breaks stay.
+// printError prints an error; its own line breaks stay. What it quotes of a stranger is mostly escaped already.
 func printError(w io.Writer, err error) {
 	prefix := "sternpost: "
 	for line := range lines(err.Error()) {
-		fmt.Fprintf(w, "%s%s\n", prefix, mail.Escape(line))
+		fmt.Fprintf(w, "%s%s\n", prefix, plain(line))
 		prefix = "  "
 	}
 }

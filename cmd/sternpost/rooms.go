@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strings"
 
 	"sternpost/delivery"
 	"sternpost/resolver"
@@ -28,11 +29,28 @@ func openRooms(c *configuration, d delivery.Deps) (*rooms, error) {
 		return nil, fmt.Errorf("resolver: %w", err)
 	}
 	d.Resolver, d.Seed, d.Own = r, rand.Uint64(), addresses
+	if d.Listeners == nil {
+		d.Listeners = listeners(c)
+	}
 	agent, err := delivery.New(c.Delivery, d)
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return &rooms{resolver: r, agent: agent}, nil
+}
+
+// listeners are the ends where mail comes in: mail must not go there. The agent need not run: what it will listen on counts. The list is never nil.
+func listeners(c *configuration) []netip.AddrPort {
+	list := []netip.AddrPort{}
+	for _, text := range c.Submission.Listen {
+		if strings.HasPrefix(text, ":") {
+			text = "[::]" + text
+		}
+		if at, err := netip.ParseAddrPort(text); err == nil {
+			list = append(list, at)
+		}
+	}
+	return list
 }
 
 // Close ends idle sessions and waits for all that is under way.

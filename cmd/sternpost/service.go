@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"reflect"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -63,20 +61,6 @@ func (s *service) openDelivery() error {
 
 func (s *service) deliveryDeps(c *configuration) delivery.Deps {
 	return delivery.Deps{Log: s.log, Listeners: listeners(c)}
-}
-
-// listeners are the ends where mail comes in: mail must not go there.
-func listeners(c *configuration) []netip.AddrPort {
-	var list []netip.AddrPort
-	for _, text := range c.Submission.Listen {
-		if strings.HasPrefix(text, ":") {
-			text = "[::]" + text
-		}
-		if at, err := netip.ParseAddrPort(text); err == nil {
-			list = append(list, at)
-		}
-	}
-	return list
 }
 
 func (s *service) openQueue() error {

@@ -5,10 +5,12 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"sternpost/mail"
 )
@@ -62,27 +64,42 @@ func (s story) lookups(list []mail.Lookup) {
 
 // lookupText is the answer to a question in one line.
 func lookupText(l mail.Lookup) string {
-	text := string(l.RCode)
-	switch {
-	case len(l.Answers) > 0:
-		text = strings.Join(l.Answers, ", ")
-	case l.RCode == mail.RCodeNoData:
-		text = "none (NODATA)"
-	case l.RCode == mail.RCodeNXDomain:
-		text = "does not exist (NXDOMAIN)"
-	case l.Error != "":
-		text += ": " + l.Error
+	parts := slices.Clone(l.Answers)
+	if l.RCode != mail.RCodeSuccess || len(parts) == 0 {
+		parts = append(parts, endText(l)) // aliases may have led there
 	}
-	if len(l.Answers) > 0 {
+	text := strings.Join(parts, ", ")
+	if len(l.Answers) > 0 && l.RCode.Certain() {
 		text += "; TTL " + strconv.FormatInt(int64(l.TTL/time.Second), 10)
 	}
 	if l.AD {
 		text += ", authenticated"
 	}
-	if l.Stale {
-		text += ", out of date (no DNS server answers)"
+	switch {
+	case l.Stale && l.Error != "":
+		text += ", out of date (no DNS server answers: " + l.Error + ")"
+	case l.Stale:
+		text += ", out of date (the DNS server had no fresh answer)"
 	}
 	return plain(text)
+}
+
+// endText is what a question ended in that has no records.
+func endText(l mail.Lookup) string {
+	switch l.RCode {
+	case mail.RCodeNoData:
+		return "none (NODATA)"
+	case mail.RCodeNXDomain:
+		return "does not exist (NXDOMAIN)"
+	}
+	text := string(l.RCode)
+	if l.RCode == mail.RCodeTimeout { // a refused connection is one too
+		text = "no answer"
+	}
+	if l.Error != "" {
+		text += ": " + l.Error
+	}
+	return text
 }
 
 // candidate prints one address of one host, why it has its place, and all that happened there.
@@ -247,12 +264,23 @@ func domainText(d mail.Domain) string {
 }
 
 // plain makes text safe to print. Reasons come with their quotes of strangers escaped; a second time would only double the backslashes,
-// so text that is safe stays as it is.
+// so only what is not printable changes.
 func plain(text string) string {
 	if strings.IndexFunc(text, unprintable) < 0 {
 		return text
 	}
-	return mail.Escape(text)
+	var b strings.Builder
+	for text != "" {
+		safe := strings.IndexFunc(text, unprintable)
+		if safe < 0 {
+			safe = len(text)
+		}
+		b.WriteString(text[:safe])
+		_, size := utf8.DecodeRuneInString(text[safe:])
+		b.WriteString(mail.Escape(text[safe : safe+size]))
+		text = text[safe+size:]
+	}
+	return b.String()
 }
 
 func unprintable(c rune) bool { return c == unicode.ReplacementChar || !unicode.IsPrint(c) }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -55,6 +56,42 @@ func TestNothingRemoteReachesTheTerminal(t *testing.T) {
 	var back map[string]any
 	if err := json.Unmarshal(b.Bytes(), &back); err != nil {
 		t.Error(err)
+	}
+}
+
+// What a question ended in is told also where aliases led there, and a TTL only of what is certain.
+func TestLookupsSayHowTheyEnded(t *testing.T) {
+	alias := []string{"CNAME b.test"}
+	for want, l := range map[string]mail.Lookup{
+		"10 mx.test; TTL 60":                                  {RCode: mail.RCodeSuccess, Answers: []string{"10 mx.test"}, TTL: time.Minute},
+		"none (NODATA)":                                       {RCode: mail.RCodeNoData, TTL: time.Minute},
+		"CNAME b.test, none (NODATA); TTL 60":                 {RCode: mail.RCodeNoData, Answers: alias, TTL: time.Minute},
+		"CNAME b.test, does not exist (NXDOMAIN); TTL 60":     {RCode: mail.RCodeNXDomain, Answers: alias, TTL: time.Minute},
+		"CNAME b.test, LOOP: no end":                          {RCode: mail.RCodeLoop, Answers: alias, Error: "no end"},
+		"CNAME b.test, SERVFAIL: s answers SERVFAIL":          {RCode: mail.RCodeServFail, Answers: alias, Error: "s answers SERVFAIL"},
+		"no answer: s over udp: connection refused":           {RCode: mail.RCodeTimeout, Error: "s over udp: connection refused"},
+		"a; TTL 0, out of date (no DNS server answers: late)": {RCode: mail.RCodeSuccess, Answers: []string{"a"}, Stale: true, Error: "late"},
+		"a; TTL 9, authenticated, out of date (the DNS server had no fresh answer)": {
+			RCode: mail.RCodeSuccess, Answers: []string{"a"}, TTL: 9 * time.Second, AD: true, Stale: true,
+		},
+	} {
+		if got := lookupText(l); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+// A quote that was escaped already is printed as it is, also beside something that is not printable.
+func TestQuotesAreEscapedOnce(t *testing.T) {
+	for text, want := range map[string]string{`said "\x1b"`: `said "\x1b"`, `said "\x1b"` + "\x07\xff": `said "\x1b"` + mail.Escape("\x07") + mail.Escape("\xff")} {
+		if got := plain(text); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+		var b bytes.Buffer
+		printError(&b, errors.New(text))
+		if got := b.String(); got != "sternpost: "+want+"\n" {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
 	}
 }
 
