@@ -12,7 +12,7 @@ import (
 
 // How much the schedule keeps at hand, and how often it looks.
 const (
-	leaseBatch = 256                  // work taken from the store for one destination at a time
+	leaseBatch = 1024                 // work taken from the store at a time
 	leaseLow   = 64                   // a destination with fewer at hand is filled up
 	leaseAgain = 5 * time.Second      // and one with more so often, so that its other senders get their turn
 	eventBatch = 256                  // events taken before places are given out again
@@ -304,7 +304,7 @@ func (s *schedule) fill(now time.Time) {
 
 // lease takes due work of the destinations that except lets through.
 func (s *schedule) lease(now time.Time, each int, except func(mail.Domain) bool) {
-	room := min(s.current().MaxReady-s.count, 4*leaseBatch, s.ramp.take(now))
+	room := min(s.current().MaxReady-s.count, leaseBatch, s.ramp.take(now))
 	if room <= 0 {
 		return
 	}

@@ -167,13 +167,14 @@ func (s *Store) accept(m stored, content []byte, entries []journal.Entry) ([]que
 	} else {
 		defer s.drafts.give(int64(cap(content)))
 	}
+	unhinted := s.withoutHint(rows)
 	s.mu.Unlock()
 
 	b := s.db.NewBatchWithSize(len(content) + 2048)
 	if err := s.putMessage(b, id, m, content); err != nil {
 		return nil, s.withdraw(rows, err)
 	}
-	if err := s.putRows(b, rows); err != nil {
+	if err := errors.Join(putWaiting(b, rows), putHints(b, unhinted)); err != nil {
 		return nil, s.withdraw(rows, err)
 	}
 	if err := s.commitWithEntries(b, stamp(entries, id)); err != nil {
@@ -181,8 +182,22 @@ func (s *Store) accept(m stored, content []byte, entries []journal.Entry) ([]que
 	}
 	s.mu.Lock()
 	s.lower(rows)
+	for _, r := range unhinted {
+		s.destination(r.destination).hinted = hintTime(r.due)
+	}
 	s.mu.Unlock()
 	return own.owed(s, rows), nil
+}
+
+// withoutHint lists the rows that no hint on the disk leads to. The others are leased already, so that nobody takes their hint away. The caller holds mu.
+func (s *Store) withoutHint(rows []row) []row {
+	var list []row
+	for _, r := range rows {
+		if s.destination(r.destination).hinted != hintTime(r.due) {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // stamp names the message in entries that were made before it had an id.
@@ -279,20 +294,32 @@ func (s *Store) putMessage(b *pebble.Batch, id queue.ID, m stored, content []byt
 
 // putRows adds waiting rows, with their deadlines and the hints that lead to them.
 func (s *Store) putRows(b *pebble.Batch, rows []row) error {
+	return errors.Join(putWaiting(b, rows), putHints(b, rows))
+}
+
+// putWaiting adds waiting rows and their deadlines.
+func putWaiting(b *pebble.Batch, rows []row) error {
 	for _, r := range rows {
 		if err := b.Set(r.key(), r.value(), nil); err != nil {
 			return err
 		}
+		if r.priority == heldRow || r.deadline == 0 {
+			continue
+		}
+		if err := b.Set(r.deadlineKey(), r.middle(false), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putHints adds the hints that lead to rows.
+func putHints(b *pebble.Batch, rows []row) error {
+	for _, r := range rows {
 		if r.priority == heldRow {
 			continue
 		}
 		if err := b.Set(r.hint(), nil, nil); err != nil {
-			return err
-		}
-		if r.deadline == 0 {
-			continue
-		}
-		if err := b.Set(r.deadlineKey(), r.middle(false), nil); err != nil {
 			return err
 		}
 	}

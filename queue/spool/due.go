@@ -27,6 +27,11 @@ type destination struct {
 	next   uint64                // the earliest due time of a row that is not leased, or the end of the suspension; never: there is none
 	until  uint64                // suspended until; 0: not
 	turn   [queue.Report + 1]int // the sender whose turn is next, by priority
+	// low is where a search may begin: no row before it can be leased. The zero row: that is not known. Rows that are done are passed over one by one until
+	// Pebble has forgotten them, and a busy destination has tens of thousands.
+	low row
+	// hinted is the time of a hint that is on the disk; 0: none is known. Each further version of one is passed over too.
+	hinted uint64
 	later  []postponed
 }
 
@@ -70,6 +75,9 @@ func (s *Store) ripen(rows []row) {
 func (s *Store) lower(rows []row) {
 	for _, r := range rows {
 		s.floor = min(s.floor, hintTime(r.due))
+		if d := s.destinations[r.destination]; d != nil && r.before(d.low) {
+			d.low = r
+		}
 	}
 }
 
@@ -164,6 +172,7 @@ func (l *look) visit(at uint64, name mail.Domain, now uint64) *destination {
 		return d
 	}
 	l.note(l.fixes.Delete(hintKey(at, name), nil))
+	d.hinted = 0
 	if right != never {
 		l.note(l.fixes.Set(hintKey(right, name), nil, nil))
 		return d
@@ -232,10 +241,23 @@ func (l *look) here(from row, valid bool) (row, bool) {
 
 // free is seek for rows that nobody holds.
 func (l *look) free(from row) (row, bool) {
+	d := l.s.destination(from.destination)
+	behind := d.low.before(from)
+	if !behind {
+		from = d.low.in(from.destination)
+	}
+	claims := false
 	r, ok := l.seek(from)
 	for ok && l.s.leased(r) {
-		l.claims = l.claims || l.s.messages[r.id].claimed
+		claims = claims || l.s.messages[r.id].claimed
 		r, ok = l.here(from, l.rows.Next())
+	}
+	l.claims = l.claims || claims
+	if !behind && !claims && l.err == nil {
+		d.low = r
+		if !ok {
+			d.low = row{priority: heldRow}
+		}
 	}
 	return r, ok
 }

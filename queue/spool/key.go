@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"hash/fnv"
 	"math"
@@ -108,6 +109,17 @@ func waitingPrefix(d mail.Domain) []byte {
 	key = append(key, kindWaiting)
 	key = append(key, d...)
 	return append(key, 0)
+}
+
+// before says whether r stands before o in one destination.
+func (r row) before(o row) bool {
+	return cmp.Or(cmp.Compare(r.priority, o.priority), cmp.Compare(r.turn, o.turn), cmp.Compare(r.due, o.due), cmp.Compare(r.id, o.id)) < 0
+}
+
+// in is the place of r in a destination.
+func (r row) in(d mail.Domain) row {
+	r.destination = d
+	return r
 }
 
 // key is that of the waiting row.

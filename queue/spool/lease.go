@@ -116,12 +116,18 @@ func (s *Store) takeDue(w queue.Want) ([]row, error) {
 		rows = append(rows, look.takeFrom(d, nanos(w.Now), min(w.PerDestination, w.Most-len(rows)))...)
 	}
 	if err := look.close(); err != nil {
-		for _, r := range rows {
-			s.release(r)
-		}
+		s.putBack(rows)
 		return nil, err
 	}
 	return rows, nil
+}
+
+// putBack ends leases of rows that are there to be leased again. The caller holds mu.
+func (s *Store) putBack(rows []row) {
+	for _, r := range rows {
+		s.release(r)
+		s.ripen([]row{r})
+	}
 }
 
 // Overdue implements queue.Store. It passes over messages that wait for a person only: what is held does not expire.
@@ -159,9 +165,7 @@ func (s *Store) takeOverdue(now uint64, most int) ([]row, error) {
 		}
 	}
 	if err := it.Close(); err != nil {
-		for _, r := range rows {
-			s.release(r)
-		}
+		s.putBack(rows)
 		return nil, err
 	}
 	return rows, nil
