@@ -84,7 +84,9 @@ func (s *schedule) attempt(r *running) {
 	e := ended{running: r, fare: fared(at), busy: busy(at) && !s.stopping.Load(), last: at.Outcomes[0]}
 	s.ended <- e
 	if !e.busy {
-		s.results <- result{owed: r.owed, site: r.site, attempt: &at, damaged: content.damaged.Load(), now: s.now()}
+		done := result{owed: r.owed, site: r.site, attempt: &at, damaged: content.damaged.Load(), now: s.now()}
+		done.settlement = s.verdict(done) // here, where attempts run beside each other, and not in the one goroutine that settles
+		s.results <- done
 	}
 }
 

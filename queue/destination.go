@@ -202,10 +202,14 @@ type site struct {
 	used     time.Time
 }
 
-// free is how many more attempts the site may have. What is not yet recorded would be done again after a crash, so that is bounded too.
+// mostUnsettled bounds what would be done again after a crash, in windows of a site: attempts under way, and those that are over and not yet recorded. When the disk keeps up there are
+// few of the latter; where it does not, nothing new begins.
+const mostUnsettled = 8
+
+// free is how many more attempts the site may have.
 func (s *site) free() int {
 	size := s.window.Size()
-	return min(size-s.underWay, 2*size-s.underWay-s.unsettled)
+	return min(size-s.underWay, mostUnsettled*size-s.underWay-s.unsettled)
 }
 
 // feed tells the window how an attempt went.

@@ -13,14 +13,18 @@ const (
 type ramp struct {
 	start, last time.Time
 	tokens      float64
+	over        bool // nothing is left that was due before the start
 }
 
 func newRamp(now time.Time) ramp { return ramp{start: now, last: now, tokens: rampRate / 4} }
 
+// see learns when the earliest work is due that is left.
+func (r *ramp) see(next time.Time) { r.over = !next.Before(r.start) }
+
 // take is how much may be leased now.
 func (r *ramp) take(now time.Time) int {
 	age := now.Sub(r.start)
-	if age >= rampEnd {
+	if r.over || age >= rampEnd {
 		return 1 << 30
 	}
 	rate := float64(int(rampRate) << int(age/rampDouble))

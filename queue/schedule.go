@@ -297,8 +297,12 @@ func (s *schedule) fill(now time.Time) {
 		s.next = now.Add(tendEvery)
 	case !any:
 		s.starved = false
+		s.ramp.see(now)
 	case next.After(now):
 		s.starved, s.next = false, next
+		s.ramp.see(next)
+	default:
+		s.ramp.see(next)
 	}
 }
 

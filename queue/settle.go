@@ -14,8 +14,8 @@ import (
 // settleBatch is how many outcomes one commit takes at most. They gather while the commit before is synced.
 const settleBatch = 512
 
-// settleAll is the one goroutine that settles, until results is closed. What has gathered is one synced commit; then the delivery lines are
-// logged, and the schedule learns.
+// settleAll is the one goroutine that settles, until results is closed. What has gathered is one synced commit; then the schedule learns, and the delivery lines are
+// logged.
 func (q *Queue) settleAll() {
 	for r := range q.results {
 		batch := []result{r}
@@ -31,49 +31,48 @@ func (q *Queue) settleAll() {
 				break gather
 			}
 		}
-		if q.settle(batch) {
+		settled, ok := q.settle(batch)
+		if ok {
 			q.finished <- batch
+		}
+		for _, r := range settled {
+			q.logDelivery(r)
 		}
 	}
 }
 
 // result is one attempt that has ended, or a verdict without one.
 type result struct {
-	owed    Owed
-	site    *site         // that the attempt was charged to
-	attempt *mail.Attempt // nil: there was none
-	damaged bool          // the content is not what was accepted
-	now     time.Time
-	// settlement is the verdict where there was no attempt.
-	settlement *Settlement
+	owed       Owed
+	site       *site         // that the attempt was charged to
+	attempt    *mail.Attempt // nil: there was none
+	damaged    bool          // the content is not what was accepted
+	now        time.Time
+	settlement Settlement
 }
 
-// settle commits what became of a batch, and says whether that was recorded. Work whose attempt proved nothing, because we were stopped, goes back as it was. After a failed commit
-// nothing is known of the disk: the store has stopped, and start-up finds the work as it was.
-func (q *Queue) settle(batch []result) bool {
+// settle commits what became of a batch, and says what was recorded and whether the store takes more. Work whose attempt proved nothing, because we were stopped, goes back as it
+// was. After a failed commit nothing is known of the disk: the store has stopped, and start-up finds the work as it was.
+func (q *Queue) settle(batch []result) (settled []result, ok bool) {
 	var work []Settlement
-	var settled []result
 	for _, r := range batch {
 		if r.attempt != nil && q.interrupted(r.attempt) {
 			q.store.Return([]Owed{r.owed})
 			continue
 		}
-		work = append(work, q.verdict(r))
+		work = append(work, r.settlement)
 		settled = append(settled, r)
 	}
 	if len(work) == 0 {
-		return true
+		return nil, true
 	}
 	if err := q.record(work); err != nil {
-		return false // the schedule ends too
-	}
-	for i, r := range settled {
-		q.logDelivery(r, work[i])
+		return nil, false // the schedule ends too
 	}
 	if slices.ContainsFunc(work, leavesWork) {
 		q.poke()
 	}
-	return true
+	return settled, true
 }
 
 // record commits settlements. Where the store refuses some, for another reason than a failed write, it takes the others one by one, so that one that is wrong costs
@@ -121,29 +120,21 @@ func (q *Queue) interrupted(a *mail.Attempt) bool {
 	return true
 }
 
-// verdict is the settlement of one result, with the reports that it owes.
+// verdict is the settlement of one attempt, with the reports that it owes.
 func (q *Queue) verdict(r result) Settlement {
-	t := terms{config: *q.current(), now: r.now}
-	if r.attempt != nil {
-		t.random = random(q.seed, r.owed.ID, r.attempt.Number)
-	}
-	var s Settlement
-	if r.settlement != nil {
-		s = *r.settlement
-	} else {
-		s = settlement(r, t)
-	}
+	t := terms{config: *q.current(), now: r.now, random: random(q.seed, r.owed.ID, r.attempt.Number)}
+	s := settlement(r, t)
 	q.addReports(r.owed, &s, t)
 	return s
 }
 
 // logDelivery writes one line for each recipient; docs/log.md says what its keys mean.
-func (q *Queue) logDelivery(r result, s Settlement) {
+func (q *Queue) logDelivery(r result) {
 	if r.attempt == nil || !q.log.Core().Enabled(zap.InfoLevel) {
 		return
 	}
 	for n, i := range r.owed.Indices {
-		o, state := r.attempt.Outcomes[n], s.States[i]
+		o, state := r.attempt.Outcomes[n], r.settlement.States[i]
 		c := candidateOf(r.attempt, o)
 		q.log.Info("delivery",
 			zap.Stringer("id", r.owed.ID), zap.String("from", r.owed.Envelope.From.String()), zap.String("to", o.Recipient.String()),

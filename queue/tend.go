@@ -82,7 +82,8 @@ func (s *schedule) expire(o Owed, now time.Time) {
 		return
 	}
 	verdict := overdue(o, d.last, t)
-	s.sendResult(result{owed: o, now: now, settlement: &verdict})
+	s.addReports(o, &verdict, t)
+	s.sendResult(result{owed: o, now: now, settlement: verdict})
 	s.forget(d)
 }
 

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// windowLimit is how many attempts the agent makes at a site at the same time. So many again may be over and not yet recorded (queue.site.free), so twice this bounds
+	// windowLimit is how many attempts the agent makes at a site at the same time. With those that are over and not yet recorded they are eight times as many at most (queue.mostUnsettled); that bounds
 	// what may come twice after a kill.
 	windowLimit = 10
 	// patience is how long the agent may take to start, to end, or to send all that it owes.

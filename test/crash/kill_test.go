@@ -33,7 +33,7 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf("%d rounds, %d kills: %d messages accepted, %d in doubt at the client, 0 lost; %d copies arrived twice, at most %d for a kill (bound %d); slowest restart %v",
-		sum.rounds, sum.kills, sum.accepted, sum.inDoubt, sum.duplicates, sum.worst, sites*2*windowLimit, sum.slowest.Round(time.Millisecond))
+		sum.rounds, sum.kills, sum.accepted, sum.inDoubt, sum.duplicates, sum.worst, sites*8*windowLimit, sum.slowest.Round(time.Millisecond))
 }
 
 // round is one trouble and what follows from it.
@@ -124,7 +124,7 @@ func (r *round) kill(a *agent) {
 // close compares the books of the round.
 func (r *round) close(t *testing.T, took time.Duration) {
 	duplicates := r.world.judge(t, r.book)
-	if bound := r.kills * sites * 2 * windowLimit; duplicates > bound {
+	if bound := r.kills * sites * 8 * windowLimit; duplicates > bound {
 		t.Errorf("%d copies arrived twice after %d kills, more than the %d that can be in flight or unrecorded", duplicates, r.kills, bound)
 	}
 	r.home.once(t)
