@@ -57,12 +57,23 @@ func (e *extensions) add(line string) {
 	case "SIZE":
 		e.addSize(parameters)
 	case "AUTH":
-		e.auth = append(e.auth, parameters...)
+		e.addAuth(parameters)
 	case "LIMITS":
 		e.addLimits(parameters)
 	default:
 		if mechanism, old := strings.CutPrefix(keyword, "AUTH="); old { // servers older than RFC 2554 write it so
-			e.auth = append(e.auth, append([]string{mechanism}, parameters...)...)
+			e.addAuth([]string{mechanism})
+			e.addAuth(parameters)
+		}
+	}
+}
+
+// addAuth keeps what may be the name of a mechanism: letters, digits, hyphen and underscore, without a length that matters.
+func (e *extensions) addAuth(names []string) {
+	odd := func(c rune) bool { return (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' }
+	for _, name := range names {
+		if name != "" && !strings.ContainsFunc(name, odd) {
+			e.auth = append(e.auth, name)
 		}
 	}
 }

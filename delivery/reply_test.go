@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,15 +106,37 @@ func TestParseExtensions(t *testing.T) {
 	}
 }
 
-// The parser takes anything, and never makes a limit of what is not a positive number.
+// The parser takes anything, and never makes a limit of what is not a positive number. The first line is no keyword, names of mechanisms are upper case and
+// printable, and lines about different things may stand in any order.
 func FuzzExtensions(f *testing.F) {
-	f.Add("SIZE 1000")
-	f.Add("LIMITS MAILMAX=-1 RCPTMAX=99999999999999999999")
-	f.Add("AUTH=PLAIN")
-	f.Fuzz(func(t *testing.T, line string) {
-		e := parseExtensions(mail.Reply{Code: 250, Lines: []string{"250-mx.test", "250 " + line}})
+	f.Add("mx.test", "SIZE 1000", "PIPELINING")
+	f.Add("PIPELINING", "LIMITS MAILMAX=-1 RCPTMAX=99999999999999999999", "8bitmime")
+	f.Add("SIZE 1", "AUTH=PLAIN", "auth login x\x01y \u017f \xff")
+	f.Fuzz(func(t *testing.T, first, one, two string) {
+		e := parseExtensions(mail.Reply{Code: 250, Lines: []string{"250-" + first, "250-" + one, "250 " + two}})
 		if e.size < 0 || e.limits.mail < 0 || e.limits.rcpt < 0 || e.limits.rcptDomain < 0 {
-			t.Fatalf("%q makes %+v", line, e)
+			t.Fatalf("%q, %q make %+v", one, two, e)
+		}
+		if other := parseExtensions(mail.Reply{Code: 250, Lines: []string{"250-mx.test", "250-" + one, "250 " + two}}); !reflect.DeepEqual(e, other) {
+			t.Fatalf("the first line %q makes %+v of %+v", first, e, other)
+		}
+		if alone := parseExtensions(mail.Reply{Code: 250, Lines: []string{"250 " + first}}); !reflect.DeepEqual(alone, extensions{}) {
+			t.Fatalf("the first line %q makes %+v", first, alone)
+		}
+		for _, name := range e.auth {
+			if name == "" || strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' || c >= 'a' && c <= 'z' }) {
+				t.Fatalf("%q, %q make the mechanism %q", one, two, name)
+			}
+		}
+		turned := parseExtensions(mail.Reply{Code: 250, Lines: []string{"250-" + first, "250-" + two, "250 " + one}})
+		slices.Sort(e.auth)
+		slices.Sort(turned.auth)
+		if keywordOf(one) != keywordOf(two) && !reflect.DeepEqual(e, turned) {
+			t.Fatalf("%q, %q make %+v, and %+v the other way round", one, two, e, turned)
 		}
 	})
+}
+
+func keywordOf(line string) string {
+	return strings.Join(strings.Fields(strings.ToUpper(line) + " -")[:1], "")
 }

@@ -27,6 +27,7 @@ func TestParseAddress(t *testing.T) {
 		{"user@[192.0.2.1]", "user", "user@[192.0.2.1]"},
 		{"user@[ipv6:2001:DB8:0::1]", "user", "user@[IPv6:2001:db8::1]"},
 		{long, strings.Repeat("l", 64), long},
+		{strings.Repeat("l", 100) + "@d.example", strings.Repeat("l", 100), strings.Repeat("l", 100) + "@d.example"},
 	} {
 		a, err := ParseAddress(test.in)
 		if err != nil || a.Local != test.local || a.String() != test.out {

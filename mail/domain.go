@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
@@ -35,12 +36,42 @@ func ParseDomain(text string) (Domain, error) {
 			return "", fmt.Errorf("domain %q: %w", text, err)
 		}
 		name = strings.TrimSuffix(ascii, ".")
+		if err := checkLetters(name); err != nil {
+			return "", fmt.Errorf("domain %q: %w", text, err)
+		}
 	}
 	name = strings.ToLower(name)
 	if err := checkName(name); err != nil {
 		return "", fmt.Errorf("domain %q: %w", text, err)
 	}
 	return Domain(name), nil
+}
+
+// checkLetters refuses what IDNA2008 does not allow in a name, which is in A-labels. The mapping before it is that of UTS 46, which takes symbols too
+// ("☕"). A name that somebody writes in A-labels is looked up as it is.
+func checkLetters(name string) error {
+	written, err := idna.Punycode.ToUnicode(name)
+	if err != nil {
+		return err
+	}
+	for _, c := range written {
+		if c >= utf8.RuneSelf && !isLetter(c) {
+			return fmt.Errorf("has the character %q, which international domain names do not allow (IDNA2008)", c)
+		}
+	}
+	return nil
+}
+
+// isLetter is the gist of RFC 5892 s2.1, s2.6 and appendix A for characters outside ASCII that went through the mapping: letters, marks and digits, and
+// the exceptions both ways. Whether an exception stands in the right place is not looked at (RFC 5891 s5.4).
+func isLetter(c rune) bool {
+	switch c {
+	case 0x00b7, 0x0375, 0x05f3, 0x05f4, 0x06fd, 0x06fe, 0x0f0b, 0x200c, 0x200d, 0x3007, 0x30fb:
+		return true
+	case 0x0640, 0x07fa, 0x302e, 0x302f, 0x3031, 0x3032, 0x3033, 0x3034, 0x3035, 0x303b:
+		return false
+	}
+	return unicode.In(c, unicode.Ll, unicode.Lo, unicode.Lm, unicode.Mn, unicode.Mc, unicode.Nd)
 }
 
 // checkName enforces the syntax of a host name (RFC 1123 s2.1), with the underscore that some real domains have.

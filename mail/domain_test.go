@@ -22,6 +22,10 @@ func TestParseDomain(t *testing.T) {
 		{"例え。テスト", "xn--r8jz45g.xn--zckzah"},
 		{"例え.テスト。", "xn--r8jz45g.xn--zckzah"},
 		{"xn--bcher-kva.example", "xn--bcher-kva.example"},
+		{"xn--53h.example", "xn--53h.example"}, // a symbol, as somebody registered it: the DNS decides
+		{"l·l.example", "xn--ll-0ea.example"},
+		{"カ・カ.example", "xn--lcka3v.example"},
+		{"हिन्दी.example", "xn--j2bd4cyah0f.example"},
 		{longest, longest},
 		{"[192.0.2.1]", "[192.0.2.1]"},
 		{"[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"},
@@ -40,6 +44,7 @@ func TestParseDomainRefuses(t *testing.T) {
 		"", ".", "..", ".example", "a..example", "example..", "-a.example", "a-.example", "a b.example", "a\x00.example",
 		"example.org\r\n", "ex/ample", "192.0.2.1", "example.123", "2130706433", "2001:db8::1",
 		strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 127) + "example", "\xff.example", "\uFFFD.example", "a\u200db.example",
+		"\u2615.example", "a\u2615b.example", "\u2764.example", "\U0001F4A9.example", "\u20ac.example", "a\u2044b.example", "\u0640.example",
 		strings.Repeat("ü", 60) + ".example", "[", "[]", "[192.0.2.1", "192.0.2.1]", "[192.0.2.256]", "[192.0.2.01]", "[2001:db8::1]",
 		"[IPv6:192.0.2.1]", "[IPv6:fe80::1%eth0]", "[192.0.2.1]x", "[example.org]", "[[192.0.2.1]]", "[IPv6:]",
 	} {

@@ -2,9 +2,13 @@ package resolver
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"sternpost/mail"
 )
 
 func TestAccept(t *testing.T) {
@@ -117,31 +121,35 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
-// FuzzAccept: no packet crashes what reads replies, and what is accepted is a reply to the question.
+// FuzzAccept: no packet crashes what reads replies, what is accepted is a reply to the question, and nothing but a null MX in it makes one.
 func FuzzAccept(f *testing.F) {
-	q := question{"example.test", dns.TypeMX}
-	query := q.message(0x1234, true)
-	for _, text := range []string{"example.test. 60 MX 10 mx1.example.test.", "example.test. CNAME example.test.", "example.test. 4294967295 MX 0 ."} {
-		m := new(dns.Msg).SetReply(query)
-		rr, err := dns.NewRR(text)
-		if err != nil {
-			f.Fatal(err)
+	types := []uint16{dns.TypeMX, dns.TypeA, dns.TypeAAAA, dns.TypeCNAME}
+	for i, qtype := range types {
+		for _, text := range []string{
+			"example.test. 60 MX 10 mx1.example.test.", "example.test. CNAME example.test.", "example.test. 4294967295 MX 0 .", "example.test. A 192.0.2.1",
+			"example.test. AAAA ::ffff:192.0.2.1", "example.test. CNAME .",
+		} {
+			m := new(dns.Msg).SetReply(question{"example.test", qtype}.message(0x1234, true))
+			rr, err := dns.NewRR(text)
+			if err != nil {
+				f.Fatal(err)
+			}
+			m.Answer = []dns.RR{rr}
+			packet, err := m.Pack()
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(uint8(i), packet)
 		}
-		m.Answer = []dns.RR{rr}
-		packet, err := m.Pack()
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(packet)
 	}
-	f.Fuzz(func(t *testing.T, packet []byte) {
+	f.Fuzz(func(t *testing.T, kind uint8, packet []byte) {
+		q := question{"example.test", types[int(kind)%len(types)]}
+		query := q.message(0x1234, true)
 		m, err := accept(query, packet)
 		if err != nil {
 			return
 		}
-		if m.Id != query.Id || !m.Response {
-			t.Fatal("not a reply")
-		}
+		checkAccepted(t, query, m)
 		if m.Truncated || refusal("s", m) != nil {
 			return
 		}
@@ -151,6 +159,41 @@ func FuzzAccept(f *testing.F) {
 		if a.Lookup.TTL < 0 || a.Lookup.RCode.Certain() && a.Lookup.Error != "" {
 			t.Fatalf("got %+v", a)
 		}
-		listHosts("example.test", a)
+		for _, address := range a.Addresses {
+			if !address.IP.IsValid() || address.IP.Is4In6() || address.IP.Is4() && q.qtype != dns.TypeA && !mapped(m) {
+				t.Fatalf("got %+v", a)
+			}
+		}
+		if q.qtype == dns.TypeMX && listHosts("example.test", a).Rule == mail.RuleNullMX && !slices.ContainsFunc(m.Answer, isRootMX) {
+			t.Fatalf("a null MX is read from %v", m)
+		}
+	})
+}
+
+// checkAccepted: id, QR and the question are ours. Only a refusal may leave the question out.
+func checkAccepted(t *testing.T, query, m *dns.Msg) {
+	t.Helper()
+	if m.Id != query.Id || !m.Response || m.Opcode != dns.OpcodeQuery {
+		t.Fatal("not a reply")
+	}
+	if len(m.Question) == 0 && isRefusal(m.Rcode) {
+		return
+	}
+	asked := query.Question[0]
+	if len(m.Question) != 1 || !strings.EqualFold(m.Question[0].Name, asked.Name) || m.Question[0].Qtype != asked.Qtype || m.Question[0].Qclass != asked.Qclass {
+		t.Fatalf("another question: %v", m.Question)
+	}
+}
+
+func isRootMX(rr dns.RR) bool {
+	mx, ok := rr.(*dns.MX)
+	return ok && mx.Mx == "."
+}
+
+// mapped says whether m holds an IPv4 address within an IPv6 one.
+func mapped(m *dns.Msg) bool {
+	return slices.ContainsFunc(m.Answer, func(rr dns.RR) bool {
+		aaaa, ok := rr.(*dns.AAAA)
+		return ok && aaaa.AAAA.To4() != nil
 	})
 }
