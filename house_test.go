@@ -184,6 +184,52 @@ func TestFunctionsAreShort(t *testing.T) {
 	}
 }
 
+// A file is one station of the path. Tests may be longer: they are lists.
+func TestFilesAreShort(t *testing.T) {
+	const most = 500
+	for _, name := range files(t, ".go") {
+		if n := strings.Count(read(t, name), "\n"); n > most && !strings.HasSuffix(name, "_test.go") {
+			t.Errorf("%s has %d lines, more than %d", name, n, most)
+		}
+	}
+}
+
+// A variable of a package holds what never changes (an error, a pattern) or has no state that could be seen (a pool); "_" holds nothing.
+func TestNoPackageVariables(t *testing.T) {
+	list, set := sources(t, parser.SkipObjectResolution)
+	for _, s := range list {
+		for _, declaration := range s.file.Decls {
+			general, ok := declaration.(*ast.GenDecl)
+			if !ok || general.Tok != token.VAR || s.isTest() {
+				continue
+			}
+			for _, spec := range general.Specs {
+				values := spec.(*ast.ValueSpec)
+				if values.Names[0].Name != "_" && (len(values.Values) == 0 || slices.ContainsFunc(values.Values, mayChange)) {
+					t.Errorf("%s: the package has a variable %s", set.Position(values.Pos()), values.Names[0].Name)
+				}
+			}
+		}
+	}
+}
+
+// mayChange is false of the few values that variables of packages may have.
+func mayChange(value ast.Expr) bool {
+	made := value
+	switch v := value.(type) {
+	case *ast.CallExpr:
+		made = v.Fun
+	case *ast.CompositeLit:
+		made = v.Type
+	}
+	selector, ok := made.(*ast.SelectorExpr)
+	if !ok {
+		return true
+	}
+	from, ok := selector.X.(*ast.Ident)
+	return !ok || !slices.Contains([]string{"errors.New", "regexp.MustCompile", "sync.Pool"}, from.Name+"."+selector.Sel.Name)
+}
+
 // Tests do not wait for the clock: a bubble of testing/synctest has a clock that runs ahead, so sleeping is allowed in files that use it.
 func TestNobodySleeps(t *testing.T) {
 	list, set := sources(t, parser.SkipObjectResolution)
