@@ -155,3 +155,29 @@ func TestLintEscapesStrangers(t *testing.T) {
 		t.Error("the levels are not in order")
 	}
 }
+
+// What Lint says about TTLs comes from the answers: of the aliases the least, and authority where every answer has it.
+func TestAnswersTellTheirTTLs(t *testing.T) {
+	answer := func(canonical string, ttl time.Duration, authoritative bool) Answer {
+		return Answer{
+			Lookup: mail.Lookup{RCode: mail.RCodeNoData}, Canonical: canonical, AliasTTL: ttl, Authoritative: authoritative,
+		}
+	}
+	for _, c := range []struct {
+		v6, v4 Answer
+		want   Exchanger
+	}{
+		{answer("b.test", 30, true), answer("b.test", 40, true), Exchanger{CNAME: "b.test", CNAMETTL: 30, Authoritative: true}},
+		{answer("b.test", 40, true), answer("c.test", 30, false), Exchanger{CNAME: "c.test", CNAMETTL: 30}},
+		{answer("", 0, false), answer("b.test", 30, true), Exchanger{CNAME: "b.test", CNAMETTL: 30}},
+		{answer("b.test", 30, true), answer("", 0, true), Exchanger{CNAME: "b.test", CNAMETTL: 30, Authoritative: true}},
+	} {
+		got := withAddresses(Exchanger{}, c.v6, c.v4)
+		if got.CNAME != c.want.CNAME || got.CNAMETTL != c.want.CNAMETTL || got.Authoritative != c.want.Authoritative {
+			t.Errorf("got %+v, want %+v", got, c.want)
+		}
+	}
+	if x := listHosts("a.test", answer("b.test", 30, true)); x.CNAME != "b.test" || x.CNAMETTL != 30 || !x.Authoritative {
+		t.Errorf("got %+v", x)
+	}
+}
