@@ -39,6 +39,9 @@ type walk struct {
 func (w *walk) run() {
 	for len(w.owed()) > 0 {
 		c := w.next()
+		if c == nil {
+			c = w.lastResort()
+		}
 		if c == nil || w.waits(c) {
 			break
 		}
@@ -80,6 +83,25 @@ func (w *walk) next() *candidate {
 			w.halt(c, reason)
 		} else {
 			c.skip(reason)
+		}
+	}
+	return nil
+}
+
+// lastResort is a candidate that was skipped for its health, when nothing else is left: to wait would prove nothing. Nil: there is none.
+func (w *walk) lastResort() *candidate {
+	if w.busy != nil {
+		return nil
+	}
+	for _, c := range w.plan {
+		if !c.unhealthy {
+			continue
+		}
+		c.unhealthy = false
+		w.least = c.name() // there is no other that the last session could be kept for
+		if w.barred(c) == "" {
+			c.reopen("down, and tried because nothing else is left")
+			return c
 		}
 	}
 	return nil
@@ -143,7 +165,7 @@ func (w *walk) try(c *candidate) {
 	var results []*result
 	if s != nil {
 		results = w.carry(s)
-		if r := results[0]; r != nil && s.stale(r.event) {
+		if s.overtaken(results) {
 			w.close(c, s)
 			if s = w.fresh(c); s != nil {
 				results = w.carry(s)
@@ -261,6 +283,7 @@ func (w *walk) ready(c *candidate, s *session) *session {
 		return nil
 	}
 	w.health.succeeded(c.target.addr)
+	c.probe = false
 	return s
 }
 
@@ -280,8 +303,9 @@ func (w *walk) release(c *candidate, s *session) {
 	}
 }
 
-// close ends a session without making anybody wait for the reply to QUIT.
+// close ends a session without making anybody wait for the reply to QUIT. Its place is free at once.
 func (w *walk) close(c *candidate, s *session) {
 	c.ClosedBy = closer(s)
+	s.uncount()
 	w.ending.Go(s.quit)
 }

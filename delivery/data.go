@@ -131,7 +131,8 @@ func (u *upload) brokenOff(err error) *event {
 		u.broken = true
 		return u.noteFailure(mail.StageContent, u.began, u.mark(&event{stage: mail.StageContent, cause: causeLocal, err: err}))
 	}
-	if r.err == nil {
+	woken := errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(r.err, os.ErrDeadlineExceeded) // by the reader
+	if r.err == nil || woken {
 		u.early = &r
 		return u.answeredEarly()
 	}

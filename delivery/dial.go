@@ -29,7 +29,7 @@ func (a *Agent) dial(ctx context.Context, t target) (net.Conn, *event) {
 	if reason := a.screen.Refuse(t.addr.Addr()); reason != "" && t.smarthost == nil {
 		return nil, &event{stage: mail.StageConnect, cause: causeLocal, err: errors.New(reason)}
 	}
-	if !a.lines.take(t.addr) {
+	if !a.line(t.addr) {
 		return nil, &event{stage: mail.StageConnect, cause: causeLocal, err: errBusy}
 	}
 	limited, cancel := context.WithTimeout(ctx, a.config.Timeouts.Connect)
@@ -47,6 +47,10 @@ func bare(err error) error {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		return errno
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Addr != nil { // without one it is an alert of TLS, whose first words matter
+		return op.Err
 	}
 	return err
 }

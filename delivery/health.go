@@ -31,8 +31,13 @@ type pulse struct {
 	probing   bool      // that attempt is under way
 }
 
-// failed returns p after one more failure.
-func (p pulse) failed(now time.Time) pulse {
+// failed returns p after one more failure; probe: of the attempt that was let through to an address that is down. The failures of others there began before it was down, or were last
+// resorts: they prove nothing new, and do not put the probe off.
+func (p pulse) failed(now time.Time, probe bool) pulse {
+	if p.down && !probe {
+		p.last = now
+		return p
+	}
 	if now.Sub(p.last) > healthWindow && !p.down {
 		p.failures = 0
 	}
@@ -100,14 +105,14 @@ func (h *health) succeeded(addr netip.AddrPort) {
 	delete(h.pulses, addr)
 }
 
-// failed remembers a fault of an address.
-func (h *health) failed(addr netip.AddrPort, now time.Time) {
+// failed remembers a fault of an address; probe: begin has let this one through as its probe.
+func (h *health) failed(addr netip.AddrPort, now time.Time, probe bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.pulses) >= healthEntries {
 		h.forget(now)
 	}
-	h.pulses[addr] = h.pulses[addr].failed(now)
+	h.pulses[addr] = h.pulses[addr].failed(now, probe)
 }
 
 // abandoned ends a probe that proved nothing, as when the loser of a race is called off.

@@ -21,6 +21,8 @@ type pending struct {
 	unable map[string]bool
 	// refusal is a 5.7.x that the other address family of the host may still take back.
 	refusal *event
+	// unheard is the trouble of ours that kept us from hearing it.
+	unheard *event
 }
 
 // deliver notes that the remote took the message for p (RFC 5321 s6.1: it is theirs now).
@@ -36,6 +38,16 @@ func (p *pending) fail(e *event, v verdict, c *candidate) {
 	o := e.outcome(p.Address, v)
 	o.Disposition, o.Host, o.IP = mail.Failed, c.Host, c.Address
 	o.InDoubt = p.inDoubt
+	p.outcome = &o
+}
+
+// postpone notes the verdict that e comes to at its host, and asks no other.
+func (p *pending) postpone(e *event) {
+	o := e.outcome(p.Address, classify(*e))
+	o.InDoubt = o.InDoubt || p.inDoubt
+	if e.candidate != nil {
+		o.Host, o.IP = e.candidate.Host, e.candidate.Address
+	}
 	p.outcome = &o
 }
 
@@ -69,22 +81,27 @@ func (e *event) outcome(to mail.Address, v verdict) mail.Outcome {
 // missed notes that c did not get as far as MAIL: all recipients go on to the next.
 func (w *walk) missed(c *candidate, e *event) {
 	if e.stage == mail.StagePolicy {
+		c.unhealthy = true
 		c.skip(e.err.Error())
 		return
 	}
-	c.Verdict = mail.VerdictDeferred
+	c.end(mail.VerdictDeferred)
 	e.smarthost = c.target.smarthost != nil
 	v := classify(*e)
 	switch {
 	case v.scope == mail.ScopeLocal, errors.Is(e.err, syscall.ENETUNREACH): // our network, not the host
 		w.giveBack(c)
+		if c == w.twin && v.scope == mail.ScopeLocal {
+			w.unheard(e.at(c))
+		}
 	case e.refusesCredentials():
 		w.health.succeeded(c.target.addr)
 		w.answered[c.name()] = true
 		w.alarm(c.target, e)
 	default:
-		w.health.failed(c.target.addr, time.Now())
+		w.health.failed(c.target.addr, time.Now(), c.probe)
 	}
+	c.probe = false
 	if e.stage == mail.StageAuth {
 		w.sessions++
 	}
@@ -113,7 +130,7 @@ func (w *walk) judge(c *candidate, results []*result) {
 			}
 		}
 	}
-	c.Verdict = verdictOf(delivered, failed)
+	c.end(verdictOf(delivered, failed))
 }
 
 func verdictOf(delivered, failed bool) mail.Verdict {
@@ -139,8 +156,12 @@ func (w *walk) judgeOne(c *candidate, p *pending, e *event) bool {
 		w.doubted[c.target.addr] = true
 	}
 	switch {
+	case e.inDoubt && w.t.HoldInDoubt: // a person decides
+		p.postpone(e.at(c))
 	case w.twin != nil && w.twin != c:
 		p.refusal = e.at(c)
+	case w.twin == c && e.cause == causeLocal:
+		p.unheard = e.at(c)
 	case refused && p.refusal == nil:
 		p.fail(e, v, c)
 	default:
@@ -159,62 +180,11 @@ func (w *walk) halt(c *candidate, reason string) {
 	}
 }
 
-// chooseTwin finds the address of the other family that may take back a refusal by policy: large providers refuse one family of a sender and
-// take the other. Only in the first attempt, only when all recipients were refused alike with 5.7.x, and only a 2xx counts.
-func (w *walk) chooseTwin(c *candidate, results []*result) {
-	if w.t.Attempt > 1 || w.twin != nil || w.sessions >= maxSessions || !refusedByPolicy(results) {
-		return
-	}
-	for _, other := range w.plan {
-		if other.open() && other.name() == c.name() && other.Address.Is4() != c.Address.Is4() && w.budget.share(true) > 0 {
-			other.Reason = fmt.Sprintf("%s refused by policy over %s; tried once over the other address family", c.Host, family(c))
-			w.twin = other
-			return
-		}
-	}
-}
-
-func family(c *candidate) string {
-	if c.Address.Is4() {
-		return "IPv4"
-	}
-	return "IPv6"
-}
-
-// refusedByPolicy says whether all were refused with 5.7.x at MAIL, or all at RCPT.
-func refusedByPolicy(results []*result) bool {
-	for _, r := range results {
-		if r == nil || r.event == nil || !r.event.policyRefusal() || r.event.stage != results[0].event.stage {
-			return false
-		}
-	}
-	return true
-}
-
-func (e *event) policyRefusal() bool {
-	early := e.stage == mail.StageMail || e.stage == mail.StageRcpt
-	return early && e.cause == causeReply && classify(*e).disposition == mail.Failed && e.reply.Status()[1] == 7
-}
-
-// endTwin is called when a visit is over: where it was the twin's, the refusals that it did not take back stand.
-func (w *walk) endTwin() {
-	if w.twin == nil || w.twin.open() {
-		return
-	}
-	w.twin = nil
-	w.refusalsStand()
-}
-
-func (w *walk) refusalsStand() {
-	for _, p := range w.owed() {
-		if p.refusal != nil {
-			p.fail(p.refusal, classify(*p.refusal), p.refusal.candidate)
-		}
-	}
-}
-
 // conclude gives the recipients that no host took the verdict of their headline.
 func (w *walk) conclude() {
+	if w.interrupted {
+		w.unheard(w.calledOff())
+	}
 	w.refusalsStand()
 	for _, p := range w.owed() {
 		e := w.headline(p)
@@ -238,7 +208,7 @@ func (w *walk) conclude() {
 func (w *walk) headline(p *pending) *event {
 	switch e := p.headline; {
 	case w.interrupted && !p.inDoubt && (e == nil || e.cause != causeLocal):
-		return &event{stage: mail.StagePolicy, cause: causeLocal, err: context.Cause(w.ctx)}
+		return w.calledOff()
 	case w.busy != nil && !p.inDoubt && (e == nil || classify(*e).rank > rankTransient):
 		return busyEvent(w.busy)
 	case e == nil:
@@ -246,6 +216,11 @@ func (w *walk) headline(p *pending) *event {
 	default:
 		return e
 	}
+}
+
+// calledOff is the event of an attempt that was stopped.
+func (w *walk) calledOff() *event {
+	return &event{stage: mail.StagePolicy, cause: causeLocal, err: context.Cause(w.ctx)}
 }
 
 // nobodyCan says whether every host that might take the message was asked, and said that it cannot.

@@ -48,8 +48,31 @@ type line struct {
 // Close closes the connection, and counts it no more.
 func (l *line) Close() error {
 	err := l.Conn.Close()
-	l.once.Do(l.free)
+	l.leave()
 	return err
+}
+
+// leave counts the connection no more.
+func (l *line) leave() { l.once.Do(l.free) }
+
+// uncount gives the place of a session back that has nothing to say any more but QUIT: nobody waits for the reply to that.
+func (s *session) uncount() {
+	if counted, ok := s.raw.(*line); ok {
+		counted.leave()
+	}
+}
+
+// line asks for one more connection to an address. An idle session there, of whatever name, makes room for it.
+func (a *Agent) line(addr netip.AddrPort) bool {
+	for !a.lines.take(addr) {
+		s := a.idle.evict(addr)
+		if s == nil {
+			return false
+		}
+		s.uncount()
+		a.ending.Go(s.quit)
+	}
+	return true
 }
 
 // errBusy says that as many connections to an address are open as may be. It is no fault of anybody: Deliver never waits for one to end, that is for the queue.
@@ -63,9 +86,14 @@ func busyEvent(c *candidate) *event {
 // busyAt notes that c has no connection to spare. Others of its preference may; a backup is not for that.
 func (w *walk) busyAt(c *candidate) {
 	w.giveBack(c)
-	c.Verdict, c.Reason = mail.VerdictSkipped, errBusy.Error()
+	if c.open() {
+		c.skip(errBusy.Error())
+	}
 	if w.busy == nil {
 		w.busy = c
+	}
+	if c == w.twin {
+		w.unheard(busyEvent(c))
 	}
 }
 

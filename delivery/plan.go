@@ -3,6 +3,7 @@ package delivery
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"sternpost/mail"
@@ -23,6 +24,8 @@ type candidate struct {
 	resting bool
 	// possible: the host might take the message, now or later.
 	possible bool
+	// unhealthy: it was skipped because its address is down.
+	unhealthy bool
 }
 
 // open says whether c may still be tried.
@@ -40,8 +43,20 @@ func (c *candidate) name() string {
 // note keeps a stage in the tree.
 func (c *candidate) note(r mail.StageRecord) { c.Stages = append(c.Stages, r) }
 
+// end notes what c came to. What was delivered stays so, whatever a further session with it comes to.
+func (c *candidate) end(v mail.Verdict) {
+	if c.Verdict != mail.VerdictDelivered {
+		c.Verdict = v
+	}
+}
+
 // skip takes c out of the plan for a reason.
 func (c *candidate) skip(reason string) { c.Verdict, c.Reason = mail.VerdictSkipped, reason }
+
+// reopen takes c, which was skipped, into the plan again; its health is not asked any more.
+func (c *candidate) reopen(reason string) {
+	c.Verdict, c.Reason, c.lastResort, c.unhealthy = mail.VerdictUnreached, reason, true, false
+}
 
 // outlook is what is known of a target before anything is tried.
 type outlook struct {
@@ -78,7 +93,7 @@ func (t terms) candidate(place resolver.Place) *candidate {
 		to.smarthost, to.level = s, s.level()
 		to.addr = netip.AddrPortFrom(place.Address, uint16(s.port()))
 	}
-	c := &candidate{target: to, possible: host.Skipped == "" || host.Unsure, Candidate: mail.Candidate{
+	c := &candidate{target: to, possible: couldTake(host, place.Address), Candidate: mail.Candidate{
 		Host: host.Host, Preference: host.Preference, Address: place.Address, Port: int(to.addr.Port()),
 		Verdict: mail.VerdictUnreached,
 	}}
@@ -86,6 +101,12 @@ func (t terms) candidate(place resolver.Place) *candidate {
 		c.skip(place.Skipped)
 	}
 	return c
+}
+
+// couldTake says whether mail may ever go to the host over this address. One that is refused takes none, whatever the host can.
+func couldTake(host resolver.Exchanger, ip netip.Addr) bool {
+	refused := slices.ContainsFunc(host.Addresses, func(a resolver.Address) bool { return a.IP == ip && a.Skipped != "" })
+	return host.Unsure || host.Skipped == "" && !refused
 }
 
 // skipUnhealthy passes over addresses that are down and credentials that rest. Where nothing else is left an address that is down is
@@ -112,6 +133,7 @@ func (t terms) skipUnhealthy(plan []*candidate) {
 		}
 		c.lastResort = !healthy
 		if healthy {
+			c.unhealthy = true
 			c.skip(reasons[i])
 		}
 	}

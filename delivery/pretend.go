@@ -17,7 +17,7 @@ func (w *walk) pretend(c *candidate) bool {
 	e.smarthost, e.pretended = c.target.smarthost != nil, true
 	c.again = false
 	c.note(mail.StageRecord{Stage: e.stage, At: time.Now(), Reply: e.reply, Error: "pretended: " + m.text})
-	c.Verdict = mail.VerdictDeferred
+	c.end(mail.VerdictDeferred)
 	if beforeMail(e.stage) {
 		v := classify(e)
 		for _, p := range w.owed() {

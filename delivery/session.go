@@ -66,6 +66,12 @@ func (s *session) stop() {
 	}
 }
 
+func (s *session) isSending() bool {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	return s.gate.sending
+}
+
 func (s *session) setSending(sending bool) {
 	s.gate.Lock()
 	defer s.gate.Unlock()
@@ -82,6 +88,7 @@ type visit struct {
 	replies      int           // read so far
 	kept         int           // octets of replies in the tree
 	transmitted  bool          // content was sent for at least one recipient that was accepted
+	flightEnds   time.Time     // the deadline of a flight that holds the content; zero: there is none
 	contentSince time.Time     // when the content on its way was begun; zero: none is
 	contentTook  time.Duration // the time spent with content and the wait for its reply
 }
@@ -91,21 +98,20 @@ func (s *session) take(ctx context.Context, until time.Time, record func(mail.St
 	s.visit = visit{ctx: ctx, cutoff: ctx, until: until, record: record}
 }
 
-// beginContent notes that content is on its way. From here to endContent the budget of the attempt neither cuts anything nor is
-// spent.
+// beginContent notes that content is on its way, and the envelope answered. From here to endContent the budget of the attempt neither cuts anything nor
+// is spent.
 func (s *session) beginContent() {
 	s.contentSince = time.Now()
 	s.setSending(true)
 }
 
 func (s *session) endContent() {
-	if s.contentSince.IsZero() {
-		return
+	if !s.contentSince.IsZero() {
+		took := time.Since(s.contentSince)
+		s.contentTook += took
+		s.until = s.until.Add(took)
 	}
-	took := time.Since(s.contentSince)
-	s.contentTook += took
-	s.until = s.until.Add(took)
-	s.contentSince = time.Time{}
+	s.contentSince, s.flightEnds = time.Time{}, time.Time{}
 	s.setSending(false)
 }
 
@@ -136,14 +142,25 @@ func (s *session) unread() string {
 	return quote(string(octets))
 }
 
-// deadline is when a stage that begins now must be over. Up to the content the share of the budget ends it too.
+// deadline is when a stage that begins now must be over. Up to the content the share of the budget ends it too. A flight that holds the content has one deadline for
+// all its replies: the share, which its envelope spends, and the wait after the dot.
 func (s *session) deadline(stage mail.Stage) time.Time {
 	limit, _ := s.config.Timeouts.of(stage)
 	d := time.Now().Add(limit)
-	if s.contentSince.IsZero() && s.until.Before(d) {
-		return s.until
+	switch {
+	case !s.flightEnds.IsZero():
+		return earlier(d, s.flightEnds)
+	case s.contentSince.IsZero():
+		return earlier(d, s.until)
 	}
 	return d
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // read reads the reply to a command of the stage that was sent at the given time, and keeps it in the tree. The whole reply has one
@@ -206,13 +223,15 @@ func (s *session) noteFailure(stage mail.Stage, sent time.Time, e *event) *event
 func (s *session) fail(stage mail.Stage, err error) *event {
 	s.broken = true
 	ctx := s.ctx
-	if !s.contentSince.IsZero() {
+	if s.isSending() {
 		ctx = s.cutoff
 	}
 	e := &event{stage: stage, err: bare(err), cause: causeClosed}
 	switch {
 	case ctx.Err() != nil:
 		e.cause, e.err = endCause(ctx)
+	case errors.Is(err, net.ErrClosed) && s.ctx.Err() != nil: // stop was faster than the content
+		e.cause, e.err = endCause(s.ctx)
 	case isProtocol(err):
 		e.cause = causeProtocol
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -296,6 +315,21 @@ func (s *session) establish(name string, clear bool) *event {
 		return s.authenticate()
 	}
 	return nil
+}
+
+// overtaken says whether a session that had idled ended before the remote had said anything to anybody.
+func (s *session) overtaken(results []*result) bool {
+	stale := false
+	for _, r := range results {
+		switch {
+		case r == nil:
+		case r.event == nil, r.event.inDoubt:
+			return false
+		default:
+			stale = stale || s.stale(r.event)
+		}
+	}
+	return stale
 }
 
 // stale says whether e is no more than the end of a session that had idled: the remote had said nothing yet, or only that it closes. That is no fault of

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sternpost/mail"
 )
 
 // idleKey is what an idle session must have in common with what is wanted: host and address, our own address, the credentials, and the TLS that
@@ -82,6 +84,7 @@ func (i *idle) put(k idleKey, s *session) bool {
 	if cap(s.out) > maxIdleBuffer {
 		s.out = nil
 	}
+	s.visit = visit{} // the tree of the attempt is not kept alive
 	i.byKey[k] = append(i.byKey[k], idleSession{s, time.Now()})
 	i.count++
 	if i.sweep == nil {
@@ -104,6 +107,7 @@ func (i *idle) expire() {
 				return false
 			}
 			i.count--
+			s.uncount()
 			i.gone.Go(s.quit)
 			return true
 		})
@@ -150,6 +154,24 @@ func (i *idle) pop(k idleKey) *session {
 	return s
 }
 
+// evict takes out the session with addr that is idle for longest, or returns nil: it holds a connection that somebody else needs.
+func (i *idle) evict(addr netip.AddrPort) *session {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var from idleKey
+	var oldest idleSession
+	for k, list := range i.byKey {
+		if k.addr == addr && (oldest.session == nil || list[0].since.Before(oldest.since)) {
+			from, oldest = k, list[0]
+		}
+	}
+	if oldest.session != nil {
+		i.count--
+		i.keep(from, slices.Delete(i.byKey[from], 0, 1))
+	}
+	return oldest.session
+}
+
 // close says QUIT on all idle sessions and waits until they are gone.
 func (i *idle) close() {
 	i.mu.Lock()
@@ -185,6 +207,24 @@ func (s *session) quiet() bool {
 	}
 	_, err := s.r.Peek(1)
 	return errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// unasked finds what the remote has said, or that it has gone, before a flight is let go whose replies must not be mistaken; nil: it is quiet.
+func (s *session) unasked(stage mail.Stage) *event {
+	if s.quiet() {
+		return nil
+	}
+	if err := s.conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		return s.fail(stage, err)
+	}
+	switch _, err := s.r.Peek(1); {
+	case errors.Is(err, os.ErrDeadlineExceeded): // TLS below said something, and SMTP did not
+		return nil
+	case err != nil:
+		return s.fail(stage, err)
+	default:
+		return s.fail(stage, protocolError("a reply came that nobody had asked for: "+s.unread()))
+	}
 }
 
 // nothingToRead asks the kernel, without waiting. The end of the connection is something to read.

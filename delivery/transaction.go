@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,109 +9,10 @@ import (
 	"sternpost/mail"
 )
 
-// maxTransactionRecipients is how many recipients share a transaction at most: what every server must take (RFC 5321
-// s4.5.3.1.8).
-const maxTransactionRecipients = 100
-
 // result is what a transaction came to for one recipient.
 type result struct {
 	event *event     // nil: it was delivered
 	reply mail.Reply // to the dot, where it was delivered
-}
-
-// carriage takes one message to recipients over one session, in as many transactions as the host wants.
-type carriage struct {
-	*session
-	message  *message
-	envelope mail.Envelope
-	rcpts    []mail.Recipient
-	results  []*result // one for each recipient; nil: no transaction was begun for it
-}
-
-// carry returns one result for each recipient. Nil is one whose turn did not come, because the host takes no further transaction on this session
-// (RFC 9422 s4.1).
-func (s *session) carry(m *message, envelope mail.Envelope, rcpts []mail.Recipient) []*result {
-	c := &carriage{session: s, message: m, envelope: envelope, rcpts: rcpts, results: make([]*result, len(rcpts))}
-	for rest := c.able(); len(rest) > 0 && !s.spent() && s.ctx.Err() == nil; {
-		rest = c.next(rest)
-	}
-	return c.results
-}
-
-// spent says whether the host takes no further transaction on this session.
-func (s *session) spent() bool { return s.ext.limits.mail > 0 && s.uses >= s.ext.limits.mail }
-
-// able lists the recipients that the host can take at all: without SMTPUTF8 the others have their result (RFC 6531 s3.4).
-func (c *carriage) able() []int {
-	var able []int
-	for i, r := range c.rcpts {
-		if r.Address.NeedsUTF8() && !c.ext.utf8 {
-			c.results[i] = &result{event: c.noUTF8("the address")}
-		} else {
-			able = append(able, i)
-		}
-	}
-	return able
-}
-
-func (c *carriage) noUTF8(what string) *event {
-	return c.mark(&event{stage: mail.StageMail, cause: causeNoUTF8, err: errors.New(what + " needs SMTPUTF8, which the host does not offer")})
-}
-
-// next runs one transaction with the first of rest and returns those that want another one: what went beyond the limit, and
-// what was answered with "too many recipients" although one was accepted before.
-func (c *carriage) next(rest []int) []int {
-	now := rest[:min(len(rest), c.batch(rest))]
-	later := rest[len(now):]
-	t := &transaction{carriage: c, results: make([]*result, len(now)), bdatAt: -1}
-	for _, i := range now {
-		t.rcpts = append(t.rcpts, c.rcpts[i])
-	}
-	t.run()
-	var again []int
-	for n, i := range now {
-		c.results[i] = t.results[n]
-		if t.tooMany(n) {
-			again = append(again, i)
-		}
-	}
-	if !c.broken {
-		return append(again, later...)
-	}
-	for _, i := range later {
-		c.results[i] = &result{event: c.endedBeforeTurn()}
-	}
-	return nil
-}
-
-// endedBeforeTurn is the event of recipients for whom nothing was said: what others were answered is not about them.
-func (c *carriage) endedBeforeTurn() *event {
-	e := &event{stage: mail.StageMail, cause: causeClosed, err: errors.New("the session ended before their turn")}
-	if c.ctx.Err() != nil {
-		e.cause, e.err = endCause(c.ctx)
-	}
-	return c.mark(e)
-}
-
-// batch is how many of rest go into the next transaction. LIMITS may allow fewer than a hundred, and fewer domains (RFC 9422 s4).
-func (c *carriage) batch(rest []int) int {
-	most := maxTransactionRecipients
-	if n := c.ext.limits.rcpt; n > 0 {
-		most = min(most, n)
-	}
-	if c.ext.limits.rcptDomain == 0 {
-		return most
-	}
-	var domains []mail.Domain
-	for n, i := range rest {
-		if d := c.rcpts[i].Address.Domain; !slices.Contains(domains, d) {
-			domains = append(domains, d)
-		}
-		if len(domains) > c.ext.limits.rcptDomain {
-			return min(n, most)
-		}
-	}
-	return most
 }
 
 // transaction is MAIL to dot for some recipients over one session (RFC 5321 s3.3).
@@ -132,7 +32,19 @@ type transaction struct {
 func (t *transaction) tooMany(n int) bool {
 	e := t.results[n].event
 	refused := e != nil && e.stage == mail.StageRcpt && e.cause == causeReply && tooManyRecipients(e.reply)
-	return refused && !t.broken && len(t.accepted) > 0 && t.accepted[0] < n
+	return refused && len(t.accepted) > 0 && t.accepted[0] < n
+}
+
+// contentDeferred is the event of content that was refused for now; nil: it was not.
+func (t *transaction) contentDeferred() *event {
+	if len(t.accepted) == 0 {
+		return nil
+	}
+	e := t.results[t.accepted[0]].event
+	if e == nil || e.stage != mail.StageDot || e.cause != causeReply || !e.reply.Transient() {
+		return nil
+	}
+	return e
 }
 
 // run makes sure that every recipient has a result.
@@ -225,8 +137,19 @@ func (t *transaction) converse() *event {
 // appendChunk puts the content behind its BDAT. From the moment that it is handed over the remote may take it.
 func (t *transaction) appendChunk(at int64) {
 	t.bdatAt = at
-	t.beginContent()
 	t.out = append(t.out, t.payload.small...)
+}
+
+// launch lets a flight go that holds the content. What the remote has said unasked would shift all its replies, and make a success of a refusal: it is looked for
+// once more.
+func (t *transaction) launch() *event {
+	if e := t.unasked(mail.StageMail); e != nil {
+		return e
+	}
+	t.setSending(true)
+	e := t.flush(mail.StageMail)
+	t.flightEnds = t.until.Add(t.config.Timeouts.Dot)
+	return e
 }
 
 // pipeline sends all commands in one flight and matches the replies strictly by their order (RFC 2920 s3.1).
@@ -239,10 +162,14 @@ func (t *transaction) pipeline(steps []step) *event {
 		}
 		t.write(st.text)
 	}
+	var e *event
 	if bdatAt >= 0 {
 		t.appendChunk(bdatAt)
+		e = t.launch()
+	} else {
+		e = t.flush(mail.StageMail)
 	}
-	if e := t.flush(mail.StageMail); e != nil {
+	if e != nil {
 		return t.noteFailure(mail.StageMail, sent, t.lost(e))
 	}
 	for _, st := range steps {
@@ -277,6 +204,7 @@ func (t *transaction) inTurn(steps []step) *event {
 		at := t.handed
 		t.write(st.text)
 		if st.stage == mail.StageDot {
+			t.beginContent()
 			t.appendChunk(at)
 		}
 		if e := t.flush(st.stage); e != nil {
@@ -291,6 +219,9 @@ func (t *transaction) inTurn(steps []step) *event {
 
 // next reads the reply to one step. A returned event has ended the session.
 func (t *transaction) next(st step, sent time.Time) *event {
+	if st.stage == mail.StageDot && t.contentSince.IsZero() { // the envelope is answered
+		t.beginContent()
+	}
 	reply, e := t.read(st.stage, sent)
 	if e != nil {
 		return t.lost(e)

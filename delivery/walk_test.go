@@ -337,15 +337,15 @@ func TestHealthWhenNothingElseIsLeft(t *testing.T) {
 func TestProbeDelays(t *testing.T) {
 	now := time.Unix(1_000_000_000, 0)
 	var p pulse
-	p = p.failed(now)
+	p = p.failed(now, p.down)
 	if p.down {
 		t.Error("down after one failure")
 	}
-	if p.failed(now.Add(6 * time.Minute)).down {
+	if p.failed(now.Add(6*time.Minute), false).down {
 		t.Error("down after two failures that are six minutes apart")
 	}
 	for i, want := range []time.Duration{1, 2, 5, 10, 15, 15} {
-		p = p.failed(now)
+		p = p.failed(now, p.down)
 		if got := p.nextProbe.Sub(now); !p.down || got != want*time.Minute {
 			t.Errorf("probe %d after %s, want %dm", i+1, got, want)
 		}

@@ -108,4 +108,6 @@ type Transaction struct {
 	// Stopping ends when nothing new is to begin: an attempt that has not begun to send its content ends then, as trouble of our own. It ends with the context of
 	// the attempt at the latest. Nil: only with it.
 	Stopping context.Context
+	// HoldInDoubt: a recipient that is in doubt goes to no other host in this attempt; a person decides.
+	HoldInDoubt bool
 }

@@ -79,7 +79,7 @@ func (s *schedule) work(r *running) {
 func (s *schedule) attempt(r *running) {
 	content := &inspected{Content: r.owed.Content}
 	t := transaction(r.owed)
-	t.Content, t.Stopping = content, s.beginning
+	t.Content, t.Stopping, t.HoldInDoubt = content, s.beginning, s.current().InDoubt == inDoubtHold
 	at := s.deliverer.Deliver(s.ctx, t)
 	e := ended{running: r, fare: fared(at), busy: busy(at) && !s.stopping.Load(), last: at.Outcomes[0]}
 	s.ended <- e
