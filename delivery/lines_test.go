@@ -94,3 +94,61 @@ us.test.       A 192.0.2.100
 		}
 	})
 }
+
+// Idle sessions under other names give way to one that is wanted, and the longest idle first.
+func TestIdleSessionsGiveWay(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, `
+a.test.   MX 10 mxa.test.
+b.test.   MX 10 mxb.test.
+c.test.   MX 10 mxc.test.
+mxa.test. A 192.0.2.1
+mxb.test. A 192.0.2.1
+mxc.test. A 192.0.2.1
+us.test.  A 192.0.2.100
+`, func(c *Config, _ *Deps) { c.MaxPerAddress = 2 })
+		s := w.serve("192.0.2.1", "quit stall")
+		for _, c := range []struct {
+			to          string
+			connections int
+		}{{"x@a.test", 1}, {"x@b.test", 2}, {"x@c.test", 3}, {"x@b.test", 3}, {"x@a.test", 4}} {
+			if got := summaries(w.deliver(plain, c.to)); !strings.HasPrefix(got, "sent@") {
+				t.Errorf("%s: %s", c.to, got)
+			}
+			synctest.Wait()
+			if n := len(s.Connections()); n != c.connections {
+				t.Errorf("%s: %d connections, want %d", c.to, n, c.connections)
+			}
+			<-time.After(time.Second)
+		}
+	})
+}
+
+// What is not used again holds no place while it says QUIT: a second connection within one attempt finds one, at the limit too.
+func TestPlacesAreFreeAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name, script string
+		change       func(*Config, *Deps)
+	}{
+		{"a stale session", "connection #1\nmail #2 close", onePerAddress},
+		{"a failed handshake", "tls\nstarttls 220 go / garbage", onePerAddress},
+		{"a session that is used up", "quit stall", func(c *Config, _ *Deps) { c.MaxPerAddress, c.SessionUses = 1, 1 }},
+		{"no idle sessions", "quit stall", func(c *Config, _ *Deps) { c.MaxPerAddress, c.SessionIdle = 1, 0 }},
+		{"an idle session that expires", "quit stall", func(c *Config, _ *Deps) { c.MaxPerAddress, c.SessionIdle = 1, time.Nanosecond }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for range 10 {
+				inBubble(t, func(t *testing.T) {
+					w := newWorld(t, oneHost, c.change)
+					w.serve("192.0.2.1", c.script)
+					for range 2 {
+						if got := summaries(w.deliver(plain, "you@example.test")); got != "sent@mx1.test" {
+							t.Error(got)
+						}
+						synctest.Wait()
+					}
+				})
+			}
+		})
+	}
+}

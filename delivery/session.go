@@ -99,13 +99,16 @@ func (s *session) take(ctx context.Context, until time.Time, record func(mail.St
 }
 
 // beginContent notes that content is on its way, and the envelope answered. From here to endContent the budget of the attempt neither cuts anything nor
-// is spent.
+// is spent. The envelope of a flight that held the content may have gone on beyond its share: that time was the content's.
 func (s *session) beginContent() {
-	s.contentSince = time.Now()
+	s.contentSince = earlier(time.Now(), s.until)
 	s.setSending(true)
 }
 
 func (s *session) endContent() {
+	if s.contentSince.IsZero() && !s.flightEnds.IsZero() {
+		s.beginContent()
+	}
 	if !s.contentSince.IsZero() {
 		took := time.Since(s.contentSince)
 		s.contentTook += took

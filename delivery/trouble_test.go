@@ -41,6 +41,15 @@ mx2.test. A 192.0.2.2
 us.test.  A 192.0.2.100
 `
 
+// loopbackBackup has a backup that no mail may go to.
+const loopbackBackup = `
+example.test.  MX 10 mx1.test.
+example.test.  MX 20 lo.test.
+mx1.test. A 192.0.2.1
+lo.test.  A 127.0.0.1
+us.test.  A 192.0.2.100
+`
+
 // trouble is a world, what its hosts do by address, and what is to become of the recipients.
 type trouble struct {
 	name, zone string
@@ -102,6 +111,8 @@ func TestTroubles(t *testing.T) {
 		{"452 before any acceptance is an ordinary reply", oneHost, map[string]string{"192.0.2.1": "rcpt <bad@.*> 452 4.5.3 too many"}, "bad@example.test good@example.test",
 			"deferred/4.5.3 sent@mx1.test"},
 		{"250 to DATA for nobody", oneHost, map[string]string{"192.0.2.1": "rcpt 550 5.1.1 no\ndata 250 what"}, you, "bounced/5.1.1@mx1.test"},
+		{"too small, and the other host is one that must not be used", loopbackBackup, map[string]string{"192.0.2.1": small}, you, "bounced/5.3.4@mx1.test"},
+		{"no SMTPUTF8, and the other host is one that must not be used", loopbackBackup, map[string]string{"192.0.2.1": "offer 8BITMIME"}, "gr\u00fcn@example.test", "bounced/5.6.7@mx1.test"},
 		{"MAILMAX of one", oneHost, map[string]string{"192.0.2.1": "offer PIPELINING / LIMITS MAILMAX=1 RCPTMAX=1\nmail #2+ 421 4.7.0 too many / close"},
 			"a@example.test b@example.test", "sent@mx1.test sent@mx1.test"},
 		{"MAILMAX of one, and more recipients than sessions", oneHost, map[string]string{"192.0.2.1": "offer PIPELINING / LIMITS MAILMAX=1 RCPTMAX=1"},
