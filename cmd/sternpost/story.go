@@ -34,7 +34,27 @@ func (s story) attempt(a mail.Attempt) {
 	for _, c := range a.Candidates {
 		s.candidate(c)
 	}
-	fmt.Fprintf(s.w, "  %s\n\n", s.paint.faint(fmt.Sprintf("took %s", durationShort(a.Ended.Sub(a.Started)))))
+	fmt.Fprintf(s.w, "  %s\n\n", s.paint.faint("took "+durationShort(a.Ended.Sub(a.Started))+budgetText(a)))
+}
+
+// budgetText says what of its time an attempt has used; the content and the wait for its verdict are not part of that.
+func budgetText(a mail.Attempt) string {
+	if a.Budget <= 0 {
+		return ""
+	}
+	return "; " + durationShort(a.Used) + " of " + durationWhole(a.Budget) + " used"
+}
+
+// durationWhole is a duration of the configuration as a person writes it: 15m and not 15m0s.
+func durationWhole(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // ruleSentence says in words which rule made the list of hosts.

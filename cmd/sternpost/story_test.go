@@ -189,3 +189,19 @@ func TestColoursOnlyOnATerminal(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// The story says what of its time an attempt has used.
+func TestStoryTellsTheBudget(t *testing.T) {
+	for want, a := range map[string]mail.Attempt{
+		"took 0.0 ms; 3200.0 ms of 15m used\n": {Budget: 15 * time.Minute, Used: 3200 * time.Millisecond},
+		"; 7m30s of 1h used\n":                 {Budget: time.Hour, Used: 450 * time.Second},
+		"; 0.0 ms of 1m30s used\n":             {Budget: 90 * time.Second},
+		"took 0.0 ms\n":                        {},
+	} {
+		var b bytes.Buffer
+		story{w: &b}.attempt(a)
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q, want %q", b.String(), want)
+		}
+	}
+}
