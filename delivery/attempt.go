@@ -297,8 +297,7 @@ func (w *walk) establish(s *session, clear bool) *event {
 
 // release keeps the session for the next message, or ends it.
 func (w *walk) release(c *candidate, s *session) {
-	old := time.Since(s.born) > w.config.SessionAge
-	if s.broken || old || s.spent() || s.uses >= w.config.SessionUses || !w.idle.put(w.idleKey(s.target, s.tls != nil), s) {
+	if s.broken || w.old(s) || s.spent() || s.uses >= w.config.SessionUses || !w.idle.put(w.idleKey(s.target, s.tls != nil), s) {
 		w.close(c, s)
 	}
 }

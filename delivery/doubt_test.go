@@ -2,8 +2,13 @@ package delivery
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"io"
+	"net"
+	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,4 +81,50 @@ func TestRemoteEndsInMidContent(t *testing.T) {
 			t.Errorf("closed by %q", c.ClosedBy)
 		}
 	})
+}
+
+// cutConn hands the kernel all but the last octets of the write that ends the content, and fails.
+type cutConn struct {
+	net.Conn
+	short int
+}
+
+func (c cutConn) Write(p []byte) (int, error) {
+	if !bytes.HasSuffix(p, []byte("\r\n.\r\n")) && string(p) != ".\r\n" {
+		return c.Conn.Write(p)
+	}
+	n, _ := c.Conn.Write(p[:len(p)-c.short])
+	c.Close()
+	return n, &net.OpError{Op: "write", Net: "tcp", Err: syscall.ECONNRESET}
+}
+
+// One octet of the dot with the kernel is doubt; none is not.
+func TestWriteOfTheDotFails(t *testing.T) {
+	large := text(plain + text(strings.Repeat("a line of a large message\r\n", 20_000)))
+	for _, content := range []text{plain, large} {
+		for short, want := range map[int]string{3: "deferred/4.4.2", 2: "deferred/4.4.2?", 1: "deferred/4.4.2?"} {
+			inBubble(t, func(t *testing.T) {
+				w := newWorld(t, oneHost, func(_ *Config, d *Deps) {
+					dial := d.Dial
+					d.Dial = func(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
+						conn, err := dial(ctx, local, remote)
+						return cutConn{conn, short}, err
+					}
+				})
+				w.serve("192.0.2.1", "")
+				if got := summaries(w.deliver(content, you)); got != want {
+					t.Errorf("%d octets, short by %d: %s, want %s", len(content), short, got, want)
+				}
+			})
+		}
+	}
+}
+
+// A reply to the dot that is neither a success nor a refusal tells nothing.
+func TestOddReplyToTheDot(t *testing.T) {
+	for _, offer := range []string{"", "offer PIPELINING / CHUNKING\n"} {
+		for _, reply := range []string{"354 go on", "399 what", "199 what", "what"} {
+			trouble{offer + reply, oneHost, map[string]string{"192.0.2.1": offer + "dot say " + reply}, you, "deferred/4.4.2?"}.run(t)
+		}
+	}
 }

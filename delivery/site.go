@@ -41,13 +41,20 @@ func (a *Agent) idleKey(t target, tls bool) idleKey {
 // idleSession takes an idle session for the target, or nil. One under TLS is better than one in clear.
 func (a *Agent) idleSession(t target) *session {
 	for _, tls := range []bool{true, false} {
-		if s := a.idle.take(a.idleKey(t, tls)); s != nil {
-			s.reused = true
-			return s
+		for s := a.idle.take(a.idleKey(t, tls)); s != nil; s = a.idle.take(a.idleKey(t, tls)) {
+			if !a.old(s) {
+				s.reused = true
+				return s
+			}
+			s.uncount()
+			a.ending.Go(s.quit)
 		}
 	}
 	return nil
 }
+
+// old says whether a session is not to be used for another message.
+func (a *Agent) old(s *session) bool { return time.Since(s.born) > a.config.SessionAge }
 
 // idle keeps sessions that have work behind them and may get more, each for a while. Safe for concurrent use.
 type idle struct {

@@ -291,8 +291,8 @@ func TestLoserOfARaceGetsQuit(t *testing.T) {
 		if len(c) != 1 || string(c[0].Wire) != "QUIT\r\n" {
 			t.Errorf("the loser heard %+v", c)
 		}
-		if reason := w.agent.health.skip(netip.MustParseAddrPort(first+":25"), time.Now()); reason != "" {
-			t.Errorf("the loser is %s", reason)
+		if p, known := w.agent.health.pulses[netip.MustParseAddrPort(first+":25")]; known {
+			t.Errorf("the loser has a fault: %+v", p)
 		}
 	})
 }
