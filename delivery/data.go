@@ -87,10 +87,12 @@ func (u *upload) listen() {
 // send writes the content and the dot. Small content and its dot go in one write, so that they are one flight.
 func (u *upload) send() error {
 	if u.payload.small != nil {
-		small := appender{make([]byte, 0, len(u.payload.small)+len(u.payload.small)/32+64)} // with room for doubled dots
-		_, _ = u.payload.writeTo(&small, true)                                              // memory to memory
+		small := appender{u.out[:0]}
+		_, _ = u.payload.writeTo(&small, true) // memory to memory
 		u.dotAt = u.handed + int64(len(small.text))
-		_, err := u.Write(append(small.text, ".\r\n"...))
+		text := append(small.text, ".\r\n"...)
+		u.out = text[:0]
+		_, err := u.Write(text)
 		return err
 	}
 	if _, err := u.payload.writeTo(u, true); err != nil {
