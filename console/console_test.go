@@ -244,6 +244,8 @@ func TestProblems(t *testing.T) {
 		{get(t, "/v1/queue?limit=-1"), 400, "negative"},
 		{get(t, "/v1/queue?limit=many"), 400, "limit"},
 		{get(t, "/v1/queue?older_than=-3h"), 400, "not an age"},
+		{get(t, "/v1/queue?older_than=0s"), 400, "not an age"},
+		{get(t, "/v1/queue?id=0000000000000"), 400, "not a message id"},
 		{get(t, "/v1/queue?domain=-x"), 400, "hyphen"},
 		{post(t, "explode", `{"all":true}`), 404, "no action"},
 		{post(t, "remove", `{}`), 400, "nothing is selected"},

@@ -126,7 +126,7 @@ func ParseAge(text string) (time.Duration, error) {
 		n, err = strconv.Atoi(days)
 		d = time.Duration(min(n, 1<<15)) * 24 * time.Hour
 	}
-	if err != nil || d < 0 || d > longestAge {
+	if err != nil || d <= 0 || d > longestAge { // an age of nothing would choose everything
 		return 0, refuse("older_than: %q is not an age such as 90s, 2h or 3d", text)
 	}
 	return d, nil

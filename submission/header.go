@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sternpost/mail"
+	"sternpost/queue"
 )
 
 const (
@@ -20,9 +21,10 @@ const (
 
 var errLoop = errors.New("the message has more than 100 Received fields")
 
-// header reads a header as it passes: how many Received fields there are, and the Message-ID. Lines must end in CRLF.
+// header reads a header as it passes: how many Received fields there are, the Message-ID, and whether it is bulk mail. Lines must end in CRLF.
 type header struct {
 	hops  int
+	bulk  bool
 	ended bool
 	line  []byte // of a line that is not complete yet, at most maxField
 	id    []byte // the value of the first Message-ID
@@ -66,10 +68,29 @@ func (h *header) field(line []byte) {
 		h.ended = true
 	case bytes.EqualFold(name, []byte("Received")):
 		h.hops++
+	case bytes.EqualFold(name, []byte("Precedence")):
+		h.bulk = isBulk(value)
 	case !h.hasID && bytes.EqualFold(name, []byte("Message-ID")):
 		h.hasID, h.inID = true, true
 		h.fold(value)
 	}
+}
+
+// isBulk knows the words by which senders of bulk mail say so (RFC 3834 s2 names them).
+func isBulk(precedence []byte) bool {
+	switch strings.ToLower(string(bytes.TrimSpace(precedence))) {
+	case "bulk", "list", "junk":
+		return true
+	}
+	return false
+}
+
+// priority is where the message stands in the queue.
+func (h *header) priority() queue.Priority {
+	if h.bulk {
+		return queue.Bulk
+	}
+	return queue.Normal
 }
 
 func (h *header) fold(value []byte) {

@@ -3,6 +3,8 @@ package submission
 import (
 	"strings"
 	"testing"
+
+	"sternpost/queue"
 )
 
 func TestHeaderIsRead(t *testing.T) {
@@ -36,6 +38,22 @@ func TestHeaderIsRead(t *testing.T) {
 			if h.hops != c.hops || h.messageID() != c.id || h.ended != c.ended {
 				t.Errorf("%.60q by %d: %d hops, id %q, ended %v", c.text, size, h.hops, h.messageID(), h.ended)
 			}
+		}
+	}
+}
+
+func TestBulkMail(t *testing.T) {
+	for text, want := range map[string]queue.Priority{
+		"Precedence: bulk\r\n\r\n":               queue.Bulk,
+		"precedence:  LIST \r\n\r\n":             queue.Bulk,
+		"Precedence: first-class\r\n\r\n":        queue.Normal,
+		"Subject: Precedence: bulk\r\n\r\n":      queue.Normal,
+		"Subject: x\r\n\r\nPrecedence: bulk\r\n": queue.Normal,
+	} {
+		var h header
+		h.scan([]byte(text))
+		if got := h.priority(); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}
 }

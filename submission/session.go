@@ -123,6 +123,7 @@ func (s *session) submit(c *content) (queue.ID, error) {
 	return s.door.deps.Queue.Submit(s.door.submissions, queue.Submission{
 		Envelope:  s.envelope,
 		Sender:    s.envelope.From.String(),
+		Priority:  h.priority(),
 		Received:  now,
 		MessageID: h.messageID(),
 		Peer:      s.wire.address.String(),

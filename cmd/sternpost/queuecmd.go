@@ -177,17 +177,29 @@ func (d destructive) ask(sh *shell, list []console.Selection, action string) err
 		return withCode(exitUsage, fmt.Errorf("%s cannot be undone, and nobody is there to ask: say --yes", action))
 	}
 	return withAgent(sh, func(ctx context.Context, agent *client) error {
-		messages := 0
-		for _, s := range list {
-			for _, err := range agent.messages(ctx, s) {
-				if err != nil {
-					return err
-				}
-				messages++
-			}
+		messages, err := countMessages(ctx, sh, agent, list)
+		if err != nil {
+			return err
 		}
 		return confirm(sh, fmt.Sprintf("%s %s? It cannot be undone. [y/N] ", action, count(messages, "message")))
 	})
+}
+
+// countMessages counts what is chosen.
+func countMessages(ctx context.Context, sh *shell, agent *client, list []console.Selection) (int, error) {
+	bar := startProgress(sh.stderr, "counting", -1)
+	defer bar.done()
+	messages := 0
+	for _, s := range list {
+		for _, err := range agent.messages(ctx, s) {
+			if err != nil {
+				return messages, err
+			}
+			messages++
+			bar.add(1)
+		}
+	}
+	return messages, nil
 }
 
 // confirm is an error unless the answer is yes.
@@ -209,15 +221,21 @@ func (c chosen) change(sh *shell, action, done string) error {
 	}
 	return withAgent(sh, func(ctx context.Context, agent *client) error {
 		total := console.Changed{Action: action}
+		bar := startProgress(sh.stderr, action, int64(len(list)))
 		for _, s := range list {
-			changed, err := agent.change(ctx, action, s)
-			if err != nil {
-				return err
+			var changed console.Changed
+			if changed, err = agent.change(ctx, action, s); err != nil {
+				break
 			}
 			total.Recipients += changed.Recipients
 			total.UnderWay += changed.UnderWay
+			bar.add(1)
 		}
-		return printChanged(sh, total, done)
+		bar.done()
+		if err != nil && total.Recipients+total.UnderWay == 0 {
+			return err
+		}
+		return errors.Join(printChanged(sh, total, done), err) // what was done before an error is told too
 	})
 }
 

@@ -36,7 +36,9 @@ func (queueVerifyCommand) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
+	bar := startProgress(sh.stderr, "reading "+c.Queue.Directory, -1)
 	found, err := spool.VerifyDirectory(c.Queue.Directory)
+	bar.done()
 	if err != nil {
 		return withCode(exitAgain, err)
 	}
