@@ -90,7 +90,7 @@ func (c chosen) selections() ([]console.Selection, error) {
 type queueRetryCommand struct{ chosen }
 
 func (queueRetryCommand) Help() string {
-	return `Messages that are under way or held are left as they are.
+	return `Messages that are under way or held are left as they are. A destination that is dead stays so until its probe: queue flush DOMAIN tries it at once.
 
 Example:
 
@@ -102,7 +102,7 @@ func (q queueRetryCommand) Run(sh *shell) error { return q.change(sh, string(que
 type queueHoldCommand struct{ chosen }
 
 func (queueHoldCommand) Help() string {
-	return `A held message is not tried until it is released; its lifetime goes on.
+	return `A held message is not tried until it is released, and does not expire.
 
 Example:
 

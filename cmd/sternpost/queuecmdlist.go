@@ -49,13 +49,27 @@ func printSummary(w io.Writer, list []console.Destination, now time.Time) error 
 		_, err := fmt.Fprintln(w, "The queue is empty.")
 		return err
 	}
+	messages := 0
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "DESTINATION\tMESSAGES\tHELD\tOLDEST\tNEXT TRY\tWINDOW\tHEALTH\tLAST REPLY")
 	for _, d := range list {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%d of %d\t%s\t%s\n", mail.Escape(d.Domain), d.Messages, d.Held, ageOf(d.Oldest, now),
-			nextTry(d, now), d.UnderWay, d.Window, mail.Escape(d.Health), mail.Escape(d.LastReply))
+		messages += d.Messages
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", mail.Escape(d.Domain), d.Messages, d.Held, ageOf(d.Oldest, now),
+			nextTry(d, now), windowText(d), mail.Escape(d.Health), mail.Escape(d.LastReply))
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s for %s\n", count(messages, "message"), count(len(list), "destination"))
+	return err
+}
+
+// windowText is how many attempts run of those that the site may have; a dash where the site is not known just now.
+func windowText(d console.Destination) string {
+	if d.Window == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d of %d", d.UnderWay, d.Window)
 }
 
 // nextTry is when something happens next for a destination.

@@ -226,7 +226,7 @@ func destinationOf(d queue.DestinationStatus) console.Destination {
 	switch {
 	case d.Dead:
 		told.Health = console.HealthDead
-	case !d.Suspended.IsZero():
+	case d.Suspended.After(time.Now()):
 		told.Health = console.HealthSuspended
 	}
 	return told
