@@ -22,8 +22,8 @@ func TestSessionsThatAreNotUsedAgain(t *testing.T) {
 	}{
 		{"250 to DATA for nobody", "connection #1\nrcpt 550 5.1.1 no\ndata 250 what", plain, 2},
 		{"503 to DATA for nobody", "connection #1\nrcpt #1 550 5.1.1 no\ndata 503 5.5.1 no valid recipients\nconnection #2\nmail 451 second", plain, 1},
-		{"a reply in mid-content", "connection #1\ndata 354 go / flush / read 200 / 552 5.3.4 too big", large, 2},
-		{"a 4xx in mid-content", "connection #1\ndata 354 go / flush / read 200 / 452 4.3.1 full", large, 2},
+		{"a reply in mid-content", "connection #1\ndata 354 go / flush / read 200 / 552 5.3.4 too big / stop-reading", large, 2},
+		{"a 4xx in mid-content", "connection #1\ndata 354 go / flush / read 200 / 452 4.3.1 full / stop-reading", large, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -146,6 +146,52 @@ func TestWhichIdleSessionIsTaken(t *testing.T) {
 		}
 		if w.agent.idleSession(to) == nil {
 			t.Error("the session in clear is lost")
+		}
+	})
+}
+
+// An idle session that has ended is found out also when the first recipient is one that the host cannot take at all.
+func TestStaleSessionAndARecipientOutOfReach(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, oneHost)
+		s := w.serve("192.0.2.1", "offer PIPELINING / 8BITMIME\nconnection #1\nmail #2 close")
+		w.deliver(plain, "you@example.test")
+		if got := summaries(w.deliver(plain, "gr\u00fcn@example.test", "b@example.test")); got != "bounced/5.6.7@mx1.test sent@mx1.test" {
+			t.Error(got)
+		}
+		if n := len(s.Connections()); n != 2 {
+			t.Errorf("%d connections", n)
+		}
+	})
+}
+
+// An idle session holds on to nothing of the attempt that used it.
+func TestIdleSessionForgetsItsAttempt(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, oneHost)
+		w.serve("192.0.2.1", "")
+		w.deliver(plain, "you@example.test")
+		for _, list := range w.agent.idle.byKey {
+			for _, s := range list {
+				if s.ctx != nil || s.cutoff != nil || s.record != nil {
+					t.Error("the visit is kept")
+				}
+			}
+		}
+	})
+}
+
+// A session that had idled and ends behind its BDAT is no stale one for those whose turn had not come: others are in doubt, and the content stays where it is.
+func TestIdleSessionThatEndsInDoubt(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, oneHost)
+		s := w.serve("192.0.2.1", "offer PIPELINING / CHUNKING / LIMITS RCPTMAX=1\nconnection #1\nmail #2 close")
+		w.deliver(plain, you)
+		if got := summaries(w.deliver(plain, "a@example.test", "b@example.test")); got != "deferred/4.4.2? deferred/4.4.2" {
+			t.Error(got)
+		}
+		if n := len(s.Connections()); n != 1 {
+			t.Errorf("%d connections", n)
 		}
 	})
 }

@@ -131,37 +131,6 @@ func TestStaleSession(t *testing.T) {
 	}
 }
 
-// The same when the first recipient is one that the host cannot take at all.
-func TestStaleSessionAndARecipientOutOfReach(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		w := newWorld(t, oneHost)
-		s := w.serve("192.0.2.1", "offer PIPELINING / 8BITMIME\nconnection #1\nmail #2 close")
-		w.deliver(plain, "you@example.test")
-		if got := summaries(w.deliver(plain, "gr\u00fcn@example.test", "b@example.test")); got != "bounced/5.6.7@mx1.test sent@mx1.test" {
-			t.Error(got)
-		}
-		if n := len(s.Connections()); n != 2 {
-			t.Errorf("%d connections", n)
-		}
-	})
-}
-
-// An idle session holds on to nothing of the attempt that used it.
-func TestIdleSessionForgetsItsAttempt(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		w := newWorld(t, oneHost)
-		w.serve("192.0.2.1", "")
-		w.deliver(plain, "you@example.test")
-		for _, list := range w.agent.idle.byKey {
-			for _, s := range list {
-				if s.ctx != nil || s.cutoff != nil || s.record != nil {
-					t.Error("the visit is kept")
-				}
-			}
-		}
-	})
-}
-
 // What the remote says unasked ends an idle session before it is taken again.
 func TestIdleSessionThatCloses(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

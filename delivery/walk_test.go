@@ -294,6 +294,11 @@ func TestLoserOfARaceGetsQuit(t *testing.T) {
 		if p, known := w.agent.health.pulses[netip.MustParseAddrPort(first+":25")]; known {
 			t.Errorf("the loser has a fault: %+v", p)
 		}
+		for _, c := range at.Candidates {
+			if c.Address.String() == first && c.Verdict != mail.VerdictUnreached {
+				t.Errorf("the loser is %s", c.Verdict)
+			}
+		}
 	})
 }
 
