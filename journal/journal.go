@@ -25,6 +25,7 @@ const (
 	Failed    Kind = "failed"    // a recipient failed for good; Reason says whether the lifetime had ended
 	Removed   Kind = "removed"   // a person took it out
 	Changed   Kind = "changed"   // a person held, released or hurried it
+	Lost      Kind = "lost"      // it is missing since the files of the queue were damaged
 	Probe     Kind = "probe"     // a dead destination was probed, for all messages that wait for it
 )
 

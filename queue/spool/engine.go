@@ -2,6 +2,7 @@ package spool
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -20,7 +21,7 @@ const blockCache = 16 << 20
 
 func (s *Store) options() *pebble.Options {
 	options := &pebble.Options{
-		FS:                          s.fs,
+		FS:                          engineFS{FS: s.fs, s: s},
 		FormatMajorVersion:          format,
 		Logger:                      engineLog{s},
 		CacheSize:                   blockCache,
@@ -30,21 +31,12 @@ func (s *Store) options() *pebble.Options {
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               256 << 20,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
-		EventListener:               &pebble.EventListener{DataCorruption: s.damaged, BackgroundError: s.background},
+		EventListener:               &pebble.EventListener{DataCorruption: s.damaged, BackgroundError: s.background, FlushEnd: s.flushed},
 	}
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	return options
-}
-
-// damaged is told of blocks that cannot be read. It is not the end: what stands in other blocks is delivered.
-func (s *Store) damaged(d pebble.DataCorruptionInfo) {
-	s.log.Error("a file of the queue is damaged", zap.String("file", d.Path), zap.Error(d.Details))
-}
-
-func (s *Store) background(err error) {
-	s.log.Error("the queue cannot tidy up its files", zap.Error(err))
 }
 
 // engineLog is what Pebble writes to.
@@ -65,10 +57,116 @@ func (l engineLog) Fatalf(text string, arguments ...any) {
 	select {}
 }
 
-// fail ends the store.
+// engineFS is what Pebble sees of the file system. It has no lock, as the one above the engine's directory is ours and is given back whatever becomes of the
+// engine. A failed engine is left where it stands, and may not touch the files of the one that comes after it: it is parked.
+type engineFS struct {
+	vfs.FS
+	s *Store
+}
+
+// Unwrap implements vfs.FS.
+func (f engineFS) Unwrap() vfs.FS { return f.FS }
+
+// Lock implements vfs.FS.
+func (f engineFS) Lock(string) (io.Closer, error) { return unlocked{}, nil }
+
+type unlocked struct{}
+
+func (unlocked) Close() error { return nil }
+
+// Create implements vfs.FS.
+func (f engineFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f.s.pace(name)
+	f.park()
+	return f.FS.Create(name, c)
+}
+
+// ReuseForWrite implements vfs.FS.
+func (f engineFS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f.park()
+	return f.FS.ReuseForWrite(oldname, newname, c)
+}
+
+// Rename implements vfs.FS.
+func (f engineFS) Rename(oldname, newname string) error {
+	f.park()
+	return f.FS.Rename(oldname, newname)
+}
+
+// Remove implements vfs.FS.
+func (f engineFS) Remove(name string) error {
+	f.park()
+	return f.FS.Remove(name)
+}
+
+// park keeps the goroutines of a failed engine for ever.
+func (f engineFS) park() {
+	select {
+	case <-f.s.failed:
+		select {}
+	default:
+	}
+}
+
+// openEngine opens Pebble in a directory. Where Pebble can neither go on nor come back, the store fails, and the goroutine is left where it stands.
+func (s *Store) openEngine(directory string, options *pebble.Options) error {
+	var db *pebble.DB
+	done := make(chan error, 1)
+	go func() {
+		done <- orPanic(func() (err error) {
+			db, err = pebble.Open(directory, options)
+			return err
+		})
+	}()
+	select {
+	case err := <-done:
+		s.db = db
+		return err
+	case <-s.failed:
+		return s.cause
+	}
+}
+
+// closeEngine closes Pebble if it is open, unless it has failed or fails meanwhile.
+func (s *Store) closeEngine() error {
+	select {
+	case <-s.failed:
+		return nil
+	default:
+	}
+	if s.db == nil {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.db.Close() }()
+	select {
+	case err := <-done:
+		s.db = nil
+		return err
+	case <-s.failed:
+		return s.cause
+	}
+}
+
+// errPanicked is what a panic of Pebble's becomes: it asserts much of what it reads.
+type errPanicked struct{ trouble any }
+
+func (e errPanicked) Error() string { return fmt.Sprintf("the engine panicked: %v", e.trouble) }
+
+func orPanic(f func() error) (err error) {
+	defer func() {
+		if trouble := recover(); trouble != nil {
+			err = errPanicked{trouble}
+		}
+	}()
+	return f()
+}
+
+// fail ends the store. It may be called with any lock of Pebble's held.
 func (s *Store) fail(err error) {
 	s.once.Do(func() {
-		s.log.Error("the queue has stopped: a write failed, nothing is accepted until the next start", zap.Error(err))
+		s.log.Error("the queue has stopped: nothing is accepted until the next start", zap.String("error", short(err)))
+		s.cause = err
 		close(s.failed)
 	})
 }
@@ -77,27 +175,18 @@ func (s *Store) fail(err error) {
 // caller's.
 func (s *Store) commit(b *pebble.Batch, how *pebble.WriteOptions) error {
 	done := make(chan error, 1)
-	go func() { done <- s.apply(b, how) }()
+	// A commit that comes after the log writer has failed, and before Fatalf has told of it, panics in Pebble.
+	go func() { done <- orPanic(func() error { return s.db.Apply(b, how) }) }()
 	select {
 	case err := <-done:
 		if err != nil {
-			s.fail(err)
+			s.fail(fmt.Errorf("a write failed: %w", err))
 			return queue.ErrStopped
 		}
 		return b.Close()
 	case <-s.failed:
 		return queue.ErrStopped
 	}
-}
-
-// apply is Apply without its panic: a commit that comes after the log writer has failed, and before Fatalf has told of it, panics in Pebble.
-func (s *Store) apply(b *pebble.Batch, how *pebble.WriteOptions) (err error) {
-	defer func() {
-		if trouble := recover(); trouble != nil {
-			err = fmt.Errorf("the commit panicked: %v", trouble)
-		}
-	}()
-	return s.db.Apply(b, how)
 }
 
 // makeDirectory makes a directory and its parents, and syncs that the parent knows it.

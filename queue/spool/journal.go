@@ -87,7 +87,6 @@ const (
 	longestIndexed = 512 // octets of a value; entries are compared in full after
 	cursorLength   = 8 + 4
 	volumeLength   = 1 + 8
-	dayLength      = volumeLength // the name that the verification knows
 	day            = uint64(24 * time.Hour)
 )
 

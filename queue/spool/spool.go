@@ -44,8 +44,12 @@ type Store struct {
 	lock   *pebble.Lock
 	disk   disk
 
-	failed chan struct{}
-	once   sync.Once // closes failed
+	failed  chan struct{}
+	once    sync.Once // closes failed
+	cause   error     // why; to be read when failed is closed
+	closing chan struct{}
+	watch   watch
+	marker  string // the file that asks the next start to rebuild; empty: there is none
 
 	drafts budget // octets of content that drafts hold
 	firsts budget // octets of content that fresh leases hold
@@ -80,7 +84,7 @@ func Open(c Config, fs vfs.FS, log *zap.Logger) (*Store, error) {
 		c.JournalDays = DefaultConfig().JournalDays
 	}
 	s := &Store{
-		config: c, fs: fs, log: log, failed: make(chan struct{}),
+		config: c, fs: fs, log: log, failed: make(chan struct{}), closing: make(chan struct{}),
 		drafts: budget{most: memoryOfDrafts}, firsts: budget{most: memoryOfDrafts},
 		messages: map[queue.ID]*message{}, destinations: map[mail.Domain]*destination{},
 	}
@@ -99,18 +103,81 @@ func (s *Store) open() error {
 	if err != nil {
 		return fmt.Errorf("is in use by another process, or cannot be locked: %w", err)
 	}
+	s.lock = lock
 	s.disk = newDisk(s.fs, s.config.Directory)
-	options := s.options()
-	options.Lock = lock
-	db, err := pebble.Open(s.config.Directory, options)
-	if err != nil {
-		return errors.Join(err, lock.Close())
-	}
-	s.db, s.lock = db, lock
-	if err := errors.Join(s.recall(), s.sweepContent()); err != nil {
-		return errors.Join(err, db.Close(), lock.Close())
+	s.marker = s.fs.PathJoin(s.path(storeFolder), markerFile)
+	if err := s.start(); err != nil {
+		return errors.Join(err, s.closeEngine(), lock.Close())
 	}
 	return nil
+}
+
+// start brings the engine up. It looks through the files before, and reads the index behind: a store that is damaged is rebuilt, once.
+func (s *Store) start() error {
+	there, err := s.finishSwap()
+	if err == nil && !there {
+		err = s.create()
+	}
+	if err != nil {
+		return err
+	}
+	i, err := s.lookThrough()
+	if err != nil {
+		return err
+	}
+	if len(i.found) == 0 {
+		trouble := s.serve()
+		if !corrupt(trouble) {
+			return trouble
+		}
+		// What the engine has done meanwhile changed the list of its files.
+		if err := s.closeEngine(); err != nil {
+			return err
+		}
+		if i, err = s.lookThrough(); err != nil {
+			return err
+		}
+		i.add(damage{file: storeFolder, what: short(trouble)})
+	}
+	if err := s.salvage(i); err != nil {
+		return err
+	}
+	s.watch.repaired()
+	return s.serve()
+}
+
+// lookThrough inspects the store, and deals with what is not as it was written and takes nothing away.
+func (s *Store) lookThrough() (*inspection, error) {
+	i, err := inspect(s.fs, s.path(storeFolder))
+	if err != nil {
+		return nil, err
+	}
+	return i, s.tolerate(i)
+}
+
+func (s *Store) tolerate(i *inspection) error {
+	for _, f := range i.torn {
+		s.log.Warn("what was written last did not become whole", zap.String("place", f.String()))
+	}
+	if i.options == "" {
+		return nil
+	}
+	s.log.Warn("a file of options is damaged and is dropped", zap.String("file", i.options))
+	return s.fs.Remove(i.path(i.options))
+}
+
+// serve opens the engine and makes the store ready.
+func (s *Store) serve() error {
+	if err := s.openEngine(s.path(storeFolder), s.options()); err != nil {
+		return err
+	}
+	if err := errors.Join(s.scanIndex(), s.recall(), s.sweepContent()); err != nil {
+		return err
+	}
+	s.watch.Lock()
+	defer s.watch.Unlock()
+	s.watch.serving = s.watch.broken == nil
+	return s.watch.broken
 }
 
 // recall finds where ids and the cursors of the journal go on.
@@ -179,10 +246,6 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.life.inside.Wait()
-	select {
-	case <-s.failed:
-		return s.lock.Close()
-	default:
-		return errors.Join(s.db.Close(), s.lock.Close())
-	}
+	close(s.closing)
+	return errors.Join(s.closeEngine(), s.lock.Close())
 }

@@ -56,7 +56,7 @@ func (a *agent) traced(t *testing.T) bool {
 // logs lists the write-ahead logs, spare ones included.
 func (h *home) logs(t *testing.T) []string {
 	t.Helper()
-	list, err := filepath.Glob(filepath.Join(h.queue, "*.log"))
+	list, err := filepath.Glob(filepath.Join(h.queue, "store", "*.log"))
 	if err != nil {
 		t.Fatal(err)
 	}

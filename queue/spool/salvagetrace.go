@@ -1,0 +1,127 @@
+package spool
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"sternpost/journal"
+	"sternpost/mail"
+	"sternpost/queue"
+)
+
+// trace is all evidence about one message.
+type trace struct {
+	dead, accepted, mentioned bool
+	ends                      []string // kind and recipient
+	files                     []uint64
+	states                    []byte // the newest value; nil: none, or deleted
+	stated                    bool
+	aside                     []byte // the newest value of its quarantine
+	asided                    bool
+	rows                      map[mail.Domain]*rowTrace
+}
+
+// rowTrace is what is known of the rows of one destination.
+type rowTrace struct {
+	deadline uint64 // of the newest row
+	age      uint64 // of that row; less is newer
+	earliest uint64 // of all deadlines
+	waiting  bool   // a row was set and not deleted
+	last     string // the row that was read last
+}
+
+func (t *trace) add(key, value []byte) {
+	rest := key[evidenceHead:]
+	switch key[evidenceHead-1] {
+	case evidenceAccepted:
+		t.accepted = true
+	case evidenceDead:
+		t.dead = true
+	case evidenceEnd:
+		t.ends = append(t.ends, string(value))
+	case evidenceFile:
+		t.files = append(t.files, binary.BigEndian.Uint64(rest))
+	case evidenceMentioned:
+		t.mentioned = true
+	case evidenceAside:
+		if !t.asided && value[0] == 1 {
+			t.aside = slices.Clone(value[1:])
+		}
+		t.asided = true
+	case evidenceStates:
+		if !t.stated && value[0] == 1 {
+			t.states = slices.Clone(value[1:])
+		}
+		t.stated = true
+	case evidenceDeadline:
+		t.row(mail.Domain(rest[8:])).note(binary.BigEndian.Uint64(rest))
+	case evidenceRow:
+		t.addRow(rest, value)
+	}
+}
+
+func (t *trace) row(d mail.Domain) *rowTrace {
+	if t.rows[d] == nil {
+		t.rows[d] = &rowTrace{age: never}
+	}
+	return t.rows[d]
+}
+
+// note keeps the earliest deadline.
+func (r *rowTrace) note(deadline uint64) {
+	if deadline > 0 && (r.earliest == 0 || deadline < r.earliest) {
+		r.earliest = deadline
+	}
+}
+
+func (t *trace) addRow(rest, value []byte) {
+	split := len(rest) - 1 - middleLength - 8
+	r := t.row(mail.Domain(rest[:split]))
+	name, since := string(rest[split:len(rest)-8]), binary.BigEndian.Uint64(rest[len(rest)-8:])
+	newest := name != r.last // the first of a row is the newest
+	r.last = name
+	if value[0] == 0 {
+		return
+	}
+	deadline := binary.BigEndian.Uint64(value[1:])
+	r.note(deadline)
+	r.waiting = r.waiting || newest
+	if since < r.age {
+		r.age, r.deadline = since, deadline
+	}
+}
+
+// end sets the states of recipients whose end is in the journal: it is written in the same commit as the tombstone, and may be what is left of it. It says whether it
+// changed any.
+func (t trace) end(c *change) bool {
+	changed := false
+	ends := slices.Clone(t.ends)
+	for i, r := range c.own.Envelope.Recipients {
+		for kind, state := range map[journal.Kind]queue.State{journal.Delivered: queue.Delivered, journal.Failed: queue.Failed, journal.Removed: queue.Removed} {
+			n := slices.Index(ends, string(kind)+" "+r.Address.String())
+			if n < 0 {
+				continue
+			}
+			ends = slices.Delete(ends, n, n+1)
+			if !c.states[i].State.Final() {
+				c.states[i].State, c.states[i].Reported = state, state == queue.Failed
+				changed = true
+			}
+			break
+		}
+	}
+	return changed
+}
+
+// deadlineOf is the deadline of the newest row. An older one may come too early, which does no harm.
+func (t trace) deadlineOf(d mail.Domain, m stored) uint64 {
+	if r := t.rows[d]; r != nil {
+		if r.deadline > 0 {
+			return r.deadline
+		}
+		if r.earliest > 0 {
+			return r.earliest
+		}
+	}
+	return nanos(m.Expires)
+}
