@@ -65,7 +65,7 @@ func (s *Store) claimWork(id queue.ID, d mail.Domain, q queue.Query) (queue.Owed
 
 func (s *Store) complain(id queue.ID, err error) {
 	if err != nil && !errors.Is(err, queue.ErrNotFound) {
-		s.log.Error("a message of the queue cannot be read", zap.Stringer("msg", id), zap.Error(err))
+		s.log.Error("a message of the queue cannot be read", zap.Stringer("id", id), zap.Error(err))
 	}
 }
 

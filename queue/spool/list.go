@@ -76,7 +76,7 @@ func (s *Store) readable(id queue.ID) (queue.Message, error) {
 		return queue.Message{}, cmp.Or(s.quarantined(id), err)
 	}
 	if err != nil {
-		s.log.Error("a message of the queue cannot be read", zap.Stringer("msg", id), zap.Error(err))
+		s.log.Error("a message of the queue cannot be read", zap.Stringer("id", id), zap.Error(err))
 		return queue.Message{}, err
 	}
 	return queue.Message{ID: id, Submission: m.Submission, Size: m.size, Recipients: states}, nil

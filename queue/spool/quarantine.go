@@ -26,7 +26,7 @@ type postponed struct {
 
 // postpone keeps the lease of a row for a while.
 func (s *Store) postpone(r row, now uint64, trouble error) {
-	s.log.Error("a message of the queue cannot be read; it is read again in a minute", zap.Stringer("msg", r.id), zap.Error(trouble))
+	s.log.Error("a message of the queue cannot be read; it is read again in a minute", zap.Stringer("id", r.id), zap.Error(trouble))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.destination(r.destination)
@@ -73,7 +73,7 @@ func (s *Store) mend(own *message, r row, trouble error) {
 		err = s.commit(b, pebble.NoSync) // what a crash undoes is done again
 	}
 	if err != nil {
-		s.log.Error("the index of the queue cannot be mended", zap.Stringer("msg", r.id), zap.Error(err))
+		s.log.Error("the index of the queue cannot be mended", zap.Stringer("id", r.id), zap.Error(err))
 		return
 	}
 	s.mu.Lock()
@@ -93,7 +93,7 @@ func (s *Store) remedy(b *pebble.Batch, own *message, r row, trouble error) (fre
 		lost = trouble
 		err = errors.Join(err, s.quarantine(b, r.id, trouble))
 	}
-	about := []zap.Field{zap.Stringer("msg", r.id), zap.String("domain", string(r.destination))}
+	about := []zap.Field{zap.Stringer("id", r.id), zap.String("domain", string(r.destination))}
 	switch {
 	case lost != nil:
 		return nil, s.obituary(r, lost), err
@@ -157,7 +157,7 @@ func (s *Store) quarantined(id queue.ID) error {
 // obituary says in the log and for the journal that a destination does not get a damaged message.
 func (s *Store) obituary(r row, trouble error) []journal.Entry {
 	accepted := s.acceptance(r.id)
-	s.log.Error("a message of the queue is damaged and was set aside: it is not delivered; `queue remove` with its id takes it out", zap.Stringer("msg", r.id),
+	s.log.Error("a message of the queue is damaged and was set aside: it is not delivered; `queue remove` with its id takes it out", zap.Stringer("id", r.id),
 		zap.String("from", accepted.Sender), zap.String("domain", string(r.destination)), zap.Error(trouble))
 	return []journal.Entry{{
 		Kind: journal.Failed, Message: r.id.String(), Sender: accepted.Sender, Domain: r.destination, MessageID: accepted.MessageID,

@@ -210,7 +210,7 @@ func testDamagedMessage(t *testing.T, damage func(*testing.T, *Store, queue.ID),
 		}
 	}
 	defer func() { _ = s.Close() }()
-	if named := logs.FilterField(zap.Stringer("msg", id)); logs.Len() != 2 || named.FilterField(zap.String("from", "us@a.example")).Len() != 2 {
+	if named := logs.FilterField(zap.Stringer("id", id)); logs.Len() != 2 || named.FilterField(zap.String("from", "us@a.example")).Len() != 2 {
 		t.Errorf("each of two destinations is named once: %v", logs.All())
 	}
 	testObituaries(t, s, id)

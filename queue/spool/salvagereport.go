@@ -59,7 +59,7 @@ func (s *Store) newReport(aside string) (*report, error) {
 // name names a missing message.
 func (r *report) name(l loss) error {
 	if r.named++; r.named <= mostNamed {
-		fields := []zap.Field{zap.Stringer("msg", l.id), zap.String("why", l.why)}
+		fields := []zap.Field{zap.Stringer("id", l.id), zap.String("why", l.why)}
 		if len(l.destinations) > 0 {
 			fields = append(fields, zap.Any("domains", l.destinations))
 		}
