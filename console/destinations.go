@@ -17,7 +17,9 @@ type Destination struct {
 	Suspended *time.Time `json:"suspended"`
 	Site      string     `json:"site"`
 	Window    int        `json:"window"`
-	Health    string     `json:"health"`
+	// SiteUnderWay is how many attempts run for all destinations of the site: what of the window is used.
+	SiteUnderWay int    `json:"site_under_way"`
+	Health       string `json:"health"`
 	// LastReply is what the last attempt came to, for people.
 	LastReply string `json:"last_reply"`
 }

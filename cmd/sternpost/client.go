@@ -48,6 +48,26 @@ func (c *client) get(ctx context.Context, path string, into any) error {
 	return c.broken(json.NewDecoder(response.Body).Decode(into))
 }
 
+// destinations are what the agent knows of recipient domains that mail waits for.
+type destinations map[string]console.Destination
+
+func (d destinations) suspended(domain string) bool {
+	until := d[domain].Suspended
+	return until != nil && until.After(time.Now())
+}
+
+func (c *client) destinations(ctx context.Context) (destinations, error) {
+	var list console.DestinationList
+	if err := c.get(ctx, "/v1/destinations", &list); err != nil {
+		return nil, err
+	}
+	known := destinations{}
+	for _, d := range list.Destinations {
+		known[d.Domain] = d
+	}
+	return known, nil
+}
+
 // messages asks for the messages of a selection, and yields them as they come.
 func (c *client) messages(ctx context.Context, s console.Selection) iter.Seq2[console.Message, error] {
 	return func(yield func(console.Message, error) bool) {

@@ -40,7 +40,8 @@ func (p *progress) show(w io.Writer, what string, most int64) {
 		return
 	}
 	bar := progressbar.NewOptions64(most, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(),
-		progressbar.OptionSetWidth(20), progressbar.OptionSpinnerType(14), progressbar.OptionSetElapsedTime(true))
+		progressbar.OptionSetWidth(20), progressbar.OptionSpinnerType(14), progressbar.OptionSetElapsedTime(true),
+		progressbar.OptionSetSpinnerChangeInterval(0)) // it would draw by itself, and never end
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
 	for {

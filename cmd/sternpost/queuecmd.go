@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"sternpost/console"
@@ -29,7 +27,7 @@ type queueCommand struct {
 // choice are the flags that choose messages. All that are set must fit.
 type choice struct {
 	IDs       []string `arg:"" optional:"" name:"id" help:"Messages, by their ids."`
-	Sender    string   `placeholder:"ADDRESS" help:"Of this sender: reverse-path or account."`
+	Sender    string   `placeholder:"ADDRESS" help:"Of this sender: reverse-path or account; <> is the null reverse-path, that of reports."`
 	Recipient string   `placeholder:"ADDRESS" help:"With this recipient."`
 	Domain    string   `placeholder:"DOMAIN" help:"With a recipient in this domain."`
 	OlderThan string   `placeholder:"AGE" help:"Accepted at least this long ago, as in 90s, 2h or 3d."`
@@ -97,7 +95,12 @@ Example:
     sternpost queue retry --domain example.org`
 }
 
-func (q queueRetryCommand) Run(sh *shell) error { return q.change(sh, string(queue.Retry), "due now") }
+func (q queueRetryCommand) Run(sh *shell) error {
+	if err := q.change(sh, string(queue.Retry), "due now"); err != nil || sh.json {
+		return err
+	}
+	return q.tellSuspended(sh)
+}
 
 type queueHoldCommand struct{ chosen }
 
@@ -155,100 +158,6 @@ Example:
 
 func (q queueRemoveCommand) Run(sh *shell) error {
 	return q.confirmed(sh, string(queue.Remove), "removed")
-}
-
-// confirmed makes the change when somebody has said yes.
-func (d destructive) confirmed(sh *shell, action, done string) error {
-	list, err := d.selections()
-	if err != nil {
-		return err
-	}
-	if !d.Yes {
-		if err := d.ask(sh, list, action); err != nil {
-			return err
-		}
-	}
-	return d.change(sh, action, done)
-}
-
-// ask tells how many messages it is about, and waits for a yes.
-func (d destructive) ask(sh *shell, list []console.Selection, action string) error {
-	if !isTerminal(sh.stdin) {
-		return withCode(exitUsage, fmt.Errorf("%s cannot be undone, and nobody is there to ask: say --yes", action))
-	}
-	return withAgent(sh, func(ctx context.Context, agent *client) error {
-		messages, err := countMessages(ctx, sh, agent, list)
-		if err != nil {
-			return err
-		}
-		return confirm(sh, fmt.Sprintf("%s %s? It cannot be undone. [y/N] ", action, count(messages, "message")))
-	})
-}
-
-// countMessages counts what is chosen.
-func countMessages(ctx context.Context, sh *shell, agent *client, list []console.Selection) (int, error) {
-	bar := startProgress(sh.stderr, "counting", -1)
-	defer bar.done()
-	messages := 0
-	for _, s := range list {
-		for _, err := range agent.messages(ctx, s) {
-			if err != nil {
-				return messages, err
-			}
-			messages++
-			bar.add(1)
-		}
-	}
-	return messages, nil
-}
-
-// confirm is an error unless the answer is yes.
-func confirm(sh *shell, question string) error {
-	fmt.Fprint(sh.stderr, question)
-	line, err := bufio.NewReader(sh.stdin).ReadString('\n')
-	answer := strings.ToLower(strings.TrimSpace(line))
-	if answer != "y" && answer != "yes" {
-		return withCode(exitUsage, errors.Join(errors.New("nothing was changed"), err))
-	}
-	return nil
-}
-
-// change asks the agent for an action, and says how many recipients it changed.
-func (c chosen) change(sh *shell, action, done string) error {
-	list, err := c.selections()
-	if err != nil {
-		return err
-	}
-	return withAgent(sh, func(ctx context.Context, agent *client) error {
-		total := console.Changed{Action: action}
-		bar := startProgress(sh.stderr, action, int64(len(list)))
-		for _, s := range list {
-			var changed console.Changed
-			if changed, err = agent.change(ctx, action, s); err != nil {
-				break
-			}
-			total.Recipients += changed.Recipients
-			total.UnderWay += changed.UnderWay
-			bar.add(1)
-		}
-		bar.done()
-		if err != nil && total.Recipients+total.UnderWay == 0 {
-			return err
-		}
-		return errors.Join(printChanged(sh, total, done), err) // what was done before an error is told too
-	})
-}
-
-func printChanged(sh *shell, total console.Changed, done string) error {
-	if sh.json {
-		return printJSON(sh.stdout, total)
-	}
-	text := count(total.Recipients, "recipient") + " " + done
-	if total.UnderWay > 0 {
-		text += fmt.Sprintf("; %s under way left alone", count(total.UnderWay, "recipient"))
-	}
-	_, err := fmt.Fprintln(sh.stdout, text)
-	return err
 }
 
 type queueFlushCommand struct {

@@ -1,89 +1,19 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"sternpost/console"
 	"sternpost/mail"
 	"sternpost/queue"
 )
-
-type queueSummaryCommand struct{}
-
-func (queueSummaryCommand) Help() string {
-	return `One line for each recipient domain that has mail waiting, the most messages first. Window is how many connections its hosts get at the same time; a dead destination is one whose hosts could not be reached.
-
-Example:
-
-    sternpost queue`
-}
-
-func (queueSummaryCommand) Run(sh *shell) error {
-	return withAgent(sh, func(ctx context.Context, agent *client) error {
-		var list console.DestinationList
-		if err := agent.get(ctx, "/v1/destinations", &list); err != nil {
-			return err
-		}
-		slices.SortStableFunc(list.Destinations, func(a, b console.Destination) int {
-			return cmp.Or(cmp.Compare(b.Messages, a.Messages), strings.Compare(a.Domain, b.Domain))
-		})
-		if sh.json {
-			return printJSON(sh.stdout, list)
-		}
-		return printSummary(sh.stdout, list.Destinations, time.Now())
-	})
-}
-
-func printSummary(w io.Writer, list []console.Destination, now time.Time) error {
-	if len(list) == 0 {
-		_, err := fmt.Fprintln(w, "The queue is empty.")
-		return err
-	}
-	messages := 0
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "DESTINATION\tMESSAGES\tHELD\tOLDEST\tNEXT TRY\tWINDOW\tHEALTH\tLAST REPLY")
-	for _, d := range list {
-		messages += d.Messages
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", mail.Escape(d.Domain), d.Messages, d.Held, ageOf(d.Oldest, now),
-			nextTry(d, now), windowText(d), mail.Escape(d.Health), mail.Escape(d.LastReply))
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "%s for %s\n", count(messages, "message"), count(len(list), "destination"))
-	return err
-}
-
-// windowText is how many attempts run of those that the site may have; a dash where the site is not known just now.
-func windowText(d console.Destination) string {
-	if d.Window == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%d of %d", d.UnderWay, d.Window)
-}
-
-// nextTry is when something happens next for a destination.
-func nextTry(d console.Destination, now time.Time) string {
-	switch {
-	case d.UnderWay > 0:
-		return "now"
-	case d.Suspended != nil && d.Suspended.After(now):
-		return untilThen(d.Suspended, now)
-	case d.Next != nil:
-		return untilThen(d.Next, now)
-	}
-	return "-"
-}
 
 type queueListCommand struct {
 	choice
@@ -109,7 +39,11 @@ func (q queueListCommand) Run(sh *shell) error {
 		if sh.json {
 			return listJSON(sh.stdout, messages, q.Limit)
 		}
-		return listText(sh, messages, q.Limit)
+		known, err := agent.destinations(ctx)
+		if err != nil {
+			return err
+		}
+		return listText(sh, known, messages, q.Limit)
 	})
 }
 
@@ -129,9 +63,8 @@ func (q queueListCommand) messages(ctx context.Context, agent *client) iter.Seq2
 	}
 }
 
-func listText(sh *shell, messages iter.Seq2[console.Message, error], limit int) error {
-	p := paintFor(sh.stdout, sh.environ)
-	now := time.Now()
+func listText(sh *shell, known destinations, messages iter.Seq2[console.Message, error], limit int) error {
+	where := standing{paintFor(sh.stdout, sh.environ), known, time.Now()}
 	n := 0
 	for m, err := range messages {
 		if err != nil {
@@ -141,7 +74,7 @@ func listText(sh *shell, messages iter.Seq2[console.Message, error], limit int) 
 			_, err := fmt.Fprintln(sh.stdout, "There are more; --limit 0 lists all.")
 			return err
 		}
-		if err := listLine(sh.stdout, p, m, now); err != nil {
+		if err := listLine(sh.stdout, where, m); err != nil {
 			return err
 		}
 	}
@@ -153,26 +86,28 @@ func listText(sh *shell, messages iter.Seq2[console.Message, error], limit int) 
 }
 
 // listLine is one message in a list: itself, then its recipients.
-func listLine(w io.Writer, p paint, m console.Message, now time.Time) error {
+func listLine(w io.Writer, s standing, m console.Message) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s old, %s, from <%s>\n", p.bold(mail.Escape(m.ID)), ageOf(m.Received, now), sizeText(m.Size), mail.Escape(m.Sender))
+	fmt.Fprintf(&b, "%s  %s old, %s, from <%s>\n", s.bold(mail.Escape(m.ID)), ageOf(m.Received, s.now), sizeText(m.Size), mail.Escape(m.Sender))
 	for _, r := range m.Recipients {
-		fmt.Fprintf(&b, "    %s  %s\n", mail.Escape(r.Recipient), recipientText(p, r, now))
+		fmt.Fprintf(&b, "    %s  %s\n", mail.Escape(r.Recipient), s.of(r))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// recipientText is where a recipient stands, and why.
-func recipientText(p paint, r console.Recipient, now time.Time) string {
-	text := mail.Escape(r.State)
-	switch {
-	case r.State != "pending":
-		text = p.wait(text)
-	case r.Next == nil || !r.Next.After(now):
-		text = "due"
-	default:
-		text = "next try in " + untilThen(r.Next, now)
+// standing tells where recipients stand.
+type standing struct {
+	paint
+	known destinations
+	now   time.Time
+}
+
+// of is where a recipient stands, and why.
+func (s standing) of(r console.Recipient) string {
+	text := s.wait(mail.Escape(r.State))
+	if r.State == "pending" {
+		text = s.pending(r)
 	}
 	if r.Attempts > 0 {
 		text += ", " + count(r.Attempts, "attempt")
@@ -184,6 +119,20 @@ func recipientText(p paint, r console.Recipient, now time.Time) string {
 		text += ": " + mail.Escape(lastText(*r.Last))
 	}
 	return text
+}
+
+// pending is when a recipient is tried next: it waits for its own time, or its destination for a probe.
+func (s standing) pending(r console.Recipient) string {
+	d := s.known[r.Domain]
+	switch {
+	case r.Next != nil && r.Next.After(s.now) && (d.Suspended == nil || d.Suspended.Before(*r.Next)):
+		return "next try in " + untilThen(r.Next, s.now)
+	case s.known.suspended(r.Domain):
+		return "waits for " + mail.Escape(r.Domain) + ", next probe in " + untilThen(d.Suspended, s.now)
+	case d.UnderWay > 0 && d.UnderWay == d.Messages-d.Held: // all of them are
+		return "under way"
+	}
+	return "due"
 }
 
 // lastText is the reply that decided, or the reason in its place.
@@ -248,13 +197,17 @@ func (q queueShowCommand) Run(sh *shell) error {
 		if sh.json {
 			return printJSON(sh.stdout, m)
 		}
-		return showMessage(sh.stdout, paintFor(sh.stdout, sh.environ), m, time.Now())
+		known, err := agent.destinations(ctx)
+		if err != nil {
+			return err
+		}
+		return showMessage(sh.stdout, standing{paintFor(sh.stdout, sh.environ), known, time.Now()}, m)
 	})
 }
 
-func showMessage(w io.Writer, p paint, m console.Message, now time.Time) error {
+func showMessage(w io.Writer, s standing, m console.Message) error {
 	var b strings.Builder
-	fmt.Fprintln(&b, p.bold(mail.Escape(m.ID)))
+	fmt.Fprintln(&b, s.bold(mail.Escape(m.ID)))
 	line := func(name, text string) {
 		if text != "" {
 			fmt.Fprintf(&b, "  %-11s %s\n", name, mail.Escape(text))
@@ -273,7 +226,7 @@ func showMessage(w io.Writer, p paint, m console.Message, now time.Time) error {
 	line("expires", instant(m.Expires))
 	line("reports on", m.Origin)
 	for _, r := range m.Recipients {
-		fmt.Fprintf(&b, "  to          %s\n              %s\n", mail.Escape(r.Recipient), recipientText(p, r, now))
+		fmt.Fprintf(&b, "  to          %s\n              %s\n", mail.Escape(r.Recipient), s.of(r))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -214,7 +214,21 @@ func (a asked) Destinations(ctx context.Context) ([]console.Destination, error) 
 	for _, d := range list {
 		told = append(told, destinationOf(d))
 	}
+	shareSites(told)
 	return told, err
+}
+
+// shareSites adds up what is under way for each site: whatever is has a destination in the list.
+func shareSites(list []console.Destination) {
+	underWay := map[string]int{}
+	for _, d := range list {
+		underWay[d.Site] += d.UnderWay
+	}
+	for i := range list {
+		if list[i].Site != "" {
+			list[i].SiteUnderWay = underWay[list[i].Site]
+		}
+	}
 }
 
 func destinationOf(d queue.DestinationStatus) console.Destination {
