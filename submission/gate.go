@@ -2,10 +2,12 @@ package submission
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -34,13 +36,18 @@ func (s *Server) door(submissions context.Context) *door {
 type gate struct {
 	net.Listener
 	door *door
+	told *time.Time // when trouble was last logged; it belongs to the goroutine that accepts
 }
+
+// tellEvery is how often a listener that cannot accept is complained of. It is tried again many times a minute.
+const tellEvery = time.Minute
 
 // Accept waits for a client that is let in. The others are told why not.
 func (g gate) Accept() (net.Conn, error) {
 	for {
 		conn, err := g.Listener.Accept()
 		if err != nil {
+			g.complain(err)
 			return nil, err
 		}
 		address := addressOf(conn)
@@ -51,6 +58,16 @@ func (g gate) Accept() (net.Conn, error) {
 		g.door.deps.Log.Info("connection turned away", zap.Stringer("peer", address), zap.String("reply", refusal))
 		turnAway(conn, refusal)
 	}
+}
+
+// complain logs that clients wait for whom we have no file handle. Other errors end the listener, and are told by its end.
+func (g gate) complain(err error) {
+	handles := errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+	if !handles || time.Since(*g.told) < tellEvery {
+		return
+	}
+	*g.told = time.Now()
+	g.door.deps.Log.Error("no client can be let in for now", zap.Stringer("address", g.Addr()), zap.Error(err))
 }
 
 // turnAway writes what the buffers of a new connection always have room for.

@@ -29,7 +29,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	group, serving := errgroup.WithContext(ctx)
 	for _, l := range listeners {
 		group.Go(func() error {
-			err := server.Serve(gate{l, d})
+			err := server.Serve(gate{l, d, new(time.Time)})
 			if serving.Err() != nil {
 				return nil // it was closed
 			}
@@ -107,6 +107,9 @@ func (d *door) drain(server *smtp.Server, abandon context.CancelFunc) {
 type serverLog struct{ log *zap.Logger }
 
 func (l serverLog) Printf(format string, v ...any) {
+	if strings.HasPrefix(format, "accept error") {
+		return // the gate has told it
+	}
 	text := zap.String("message", mail.Escape(fmt.Sprintf(format, v...)))
 	if strings.HasPrefix(format, "panic") {
 		l.log.Error("SMTP server", text)
