@@ -32,6 +32,13 @@ func (c *carrier) enter() *carriage {
 	return c.current
 }
 
+// hostname is our name in EHLO.
+func (c *carrier) hostname() string {
+	r := c.enter()
+	defer r.users.Done()
+	return r.agent.Hostname()
+}
+
 // Site names the exchangers that mail for domain goes to now.
 func (c *carrier) Site(ctx context.Context, domain mail.Domain) (string, time.Time) {
 	r := c.enter()

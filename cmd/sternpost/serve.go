@@ -62,8 +62,19 @@ func (s *service) run(ctx context.Context, hangups <-chan os.Signal) error {
 	work.Go(func() error { return s.submission.Serve(ctx) })
 	work.Go(func() error { return s.watchStore(ctx) })
 	work.Go(func() error { return s.sweepJournal(ctx) })
-	work.Go(func() error { return s.listenForSignals(ctx, hangups) })
 	work.Go(func() error { return s.warnOfName(ctx) })
+	work.Go(func() error {
+		for {
+			select {
+			case <-hangups:
+				if s.reload() {
+					work.Go(func() error { return s.warnOfName(ctx) })
+				}
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
 	var answers errgroup.Group
 	consoleFailed := make(chan error, 1)
 	answers.Go(func() error {
@@ -81,7 +92,11 @@ func (s *service) run(ctx context.Context, hangups <-chan os.Signal) error {
 	})
 	s.log.Info("started", zap.String("version", currentVersion().Version), zap.String("hostname", s.hostname))
 	notify(s.shell.environ, "READY=1")
-	context.AfterFunc(ctx, func() { notify(s.shell.environ, "STOPPING=1") })
+	context.AfterFunc(ctx, func() {
+		s.stopping.Store(true)
+		s.log.Info("stopping", zap.NamedError("cause", context.Cause(ctx)))
+		notify(s.shell.environ, "STOPPING=1")
+	})
 	err := work.Wait()
 	closeConsole()
 	return errors.Join(err, answers.Wait())
@@ -94,17 +109,6 @@ func (s *service) watchStore(ctx context.Context) error {
 		return queue.ErrStopped
 	case <-ctx.Done():
 		return nil
-	}
-}
-
-func (s *service) listenForSignals(ctx context.Context, hangups <-chan os.Signal) error {
-	for {
-		select {
-		case <-hangups:
-			s.reload()
-		case <-ctx.Done():
-			return nil
-		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -24,7 +25,8 @@ type service struct {
 	config     *configuration
 	level      zap.AtomicLevel
 	log        *zap.Logger
-	hostname   string
+	hostname   string // that of the start: in the banner, and in reports
+	stopping   atomic.Bool
 	store      *spool.Store
 	carrier    *carrier
 	queue      *queue.Queue
@@ -90,7 +92,7 @@ func (s *service) openSubmission() error {
 }
 
 func (s *service) openConsole() error {
-	c, err := console.Open(s.config.Console, console.Deps{Queue: asked{s.queue}, Log: s.log, Directory: s.config.Queue.Directory})
+	c, err := console.Open(s.config.Console, console.Deps{Queue: asked{s.queue, &s.stopping}, Log: s.log, Directory: s.config.Queue.Directory})
 	if err != nil {
 		return withCode(exitAgain, err)
 	}
@@ -110,8 +112,9 @@ func (s *service) Close() error {
 	return errors.Join(append(errs, s.store.Close())...)
 }
 
-// reload reads the configuration again. What cannot be used as a whole is refused as a whole.
-func (s *service) reload() {
+// reload reads the configuration again, and says whether our name is another one now. What cannot be used as a whole is refused as a whole.
+func (s *service) reload() (renamed bool) {
+	before := s.carrier.hostname()
 	fresh, err := loadConfig(s.shell)
 	if err == nil {
 		err = s.adopt(fresh)
@@ -119,10 +122,11 @@ func (s *service) reload() {
 	if err != nil {
 		s.log.Error("the new configuration is refused; the old one stays in force", zap.Error(err))
 		notify(s.shell.environ, "READY=1\nSTATUS=the new configuration is refused")
-		return
+		return false
 	}
 	s.log.Info("configuration reloaded")
 	notify(s.shell.environ, "READY=1\nSTATUS=configuration reloaded")
+	return s.carrier.hostname() != before
 }
 
 // adopt puts fresh in force, but for what is only read at the start.
@@ -153,6 +157,9 @@ func (s *service) adopt(fresh *configuration) error {
 // tellRestart names the changes that only a restart puts in force.
 func (s *service) tellRestart(fresh *configuration) {
 	var keys []string
+	if s.carrier.hostname() != s.hostname { // EHLO follows at once
+		keys = append(keys, "delivery.hostname, in the banner and in reports")
+	}
 	if fresh.Queue.Directory != s.config.Queue.Directory {
 		keys = append(keys, "queue.directory")
 	}
@@ -205,7 +212,18 @@ func (d *doors) Close() error {
 }
 
 // asked is the queue as the console asks it.
-type asked struct{ *queue.Queue }
+type asked struct {
+	*queue.Queue
+	stopping *atomic.Bool
+}
+
+// Ready says why no mail is accepted: from the signal on none is.
+func (a asked) Ready() error {
+	if a.stopping.Load() {
+		return errors.New("the agent is shutting down")
+	}
+	return a.Queue.Ready()
+}
 
 // Destinations are those of the queue in the console's words.
 func (a asked) Destinations(ctx context.Context) ([]console.Destination, error) {
