@@ -80,17 +80,46 @@ func (c *Console) apply(ctx context.Context, change Change) (queue.Effect, error
 			return none, err
 		}
 	}
-	switch change.Action {
-	case Flush:
+	if change.Action == Flush {
 		if (change.Selection != Selection{Domain: change.Domain, All: change.All}) {
 			return none, refuse("flush takes a domain, or all = true")
 		}
 		return c.queue.Flush(ctx, query.Destination)
-	case Fail:
-		return c.queue.Fail(ctx, query)
-	default:
-		return c.queue.Change(ctx, query, queue.Action(change.Action))
 	}
+	if query.Sender == nullSender {
+		return c.eachOfNobody(ctx, change.Action, query)
+	}
+	return c.applyTo(ctx, change.Action, query)
+}
+
+func (c *Console) applyTo(ctx context.Context, action string, query queue.Query) (queue.Effect, error) {
+	if action == Fail {
+		return c.queue.Fail(ctx, query)
+	}
+	return c.queue.Change(ctx, query, queue.Action(action))
+}
+
+// eachOfNobody changes mail with the null reverse-path message by message, since the queue cannot choose it.
+func (c *Console) eachOfNobody(ctx context.Context, action string, query queue.Query) (queue.Effect, error) {
+	var total queue.Effect
+	var ids []queue.ID
+	for m, err := range c.messages(ctx, query) {
+		if err != nil {
+			return total, err
+		}
+		ids = append(ids, m.ID)
+	}
+	query.Sender = ""
+	for _, id := range ids {
+		query.ID = id
+		effect, err := c.applyTo(ctx, action, query)
+		total.Changed += effect.Changed
+		total.UnderWay += effect.UnderWay
+		if err != nil && !errors.Is(err, queue.ErrNotFound) { // it was delivered meanwhile
+			return total, err
+		}
+	}
+	return total, nil
 }
 
 // readJSON reads the one object that the body is. Keys that nobody knows are refused: a filter that is misspelt must not select everything.

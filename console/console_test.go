@@ -224,6 +224,30 @@ func TestActions(t *testing.T) {
 	}
 }
 
+// The null reverse-path chooses reports and nothing else.
+func TestMailOfNobody(t *testing.T) {
+	report := messageOn(t, 8)
+	report.Envelope.From, report.Sender = mail.ReversePath{}, ""
+	q := &fakeQueue{messages: []queue.Message{messageOn(t, 7), report, messageOn(t, 9)}}
+	_, client := start(t, DefaultConfig(), q)
+	_, text := ask(t, client, get(t, "/v1/queue?sender=%3C%3E&limit=1"))
+	var list MessageList
+	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list.Messages) != 1 || list.Messages[0].ID != report.ID.String() || list.More {
+		t.Errorf("%v\n%s", err, text)
+	}
+	for _, action := range []string{"remove", "fail"} {
+		if _, text := ask(t, client, post(t, action, `{"sender":"<>","domain":"example.test"}`)); !strings.Contains(text, `"recipients":`) {
+			t.Errorf("got %s", text)
+		}
+		if want := (queue.Query{ID: 8, Destination: "example.test"}); q.query != want {
+			t.Errorf("%s was asked for with %+v", action, q.query)
+		}
+	}
+	if !slices.Equal(q.asked, []string{"remove", "fail"}) {
+		t.Errorf("asked for %q", q.asked)
+	}
+}
+
 func TestProblems(t *testing.T) {
 	q := &fakeQueue{}
 	_, client := start(t, DefaultConfig(), q)

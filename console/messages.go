@@ -86,7 +86,7 @@ func (c *Console) listMessages(w http.ResponseWriter, r *http.Request) error {
 	limit := min(cmp.Or(query.Limit, usualList), longestList)
 	query.Limit = limit + 1
 	list := MessageList{Messages: []Message{}}
-	for m, err := range c.queue.Messages(r.Context(), query) {
+	for m, err := range c.messages(r.Context(), query) {
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ const flushEvery = 100
 func (c *Console) streamMessages(w http.ResponseWriter, r *http.Request, query queue.Query) error {
 	connection := http.NewResponseController(w)
 	written := 0
-	for m, err := range c.queue.Messages(r.Context(), query) {
+	for m, err := range c.messages(r.Context(), query) {
 		if err != nil && written == 0 {
 			return err
 		}

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"context"
+	"iter"
 	"net/url"
 	"strconv"
 	"strings"
@@ -13,7 +15,7 @@ import (
 // Selection chooses messages. All that is set must fit.
 type Selection struct {
 	ID        string `json:"id,omitempty"`
-	Sender    string `json:"sender,omitempty"`
+	Sender    string `json:"sender,omitempty"` // nullSender is the null reverse-path
 	Recipient string `json:"recipient,omitempty"`
 	Domain    string `json:"domain,omitempty"`
 	// OlderThan is the least age, as in "90s", "2h" or "3d".
@@ -105,6 +107,31 @@ func (s Selection) query(now time.Time) (queue.Query, error) {
 	}
 	q.Sender, q.Recipient = canonicalAddress(s.Sender), canonicalAddress(s.Recipient)
 	return q, nil
+}
+
+// nullSender chooses mail with the null reverse-path, as reports have it. The queue has no such choice: see messages.
+const nullSender = "<>"
+
+// messages yields the messages of a query; where it asks for the null reverse-path they are picked out here.
+func (c *Console) messages(ctx context.Context, q queue.Query) iter.Seq2[queue.Message, error] {
+	if q.Sender != nullSender {
+		return c.queue.Messages(ctx, q)
+	}
+	left := q.Limit
+	q.Sender, q.Limit = "", 0
+	return func(yield func(queue.Message, error) bool) {
+		for m, err := range c.queue.Messages(ctx, q) {
+			if err == nil && !m.Envelope.From.IsNull() {
+				continue
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
+			if left--; left == 0 {
+				return
+			}
+		}
+	}
 }
 
 // canonicalAddress is an address as the queue keeps it. What is none is the name of an account.
