@@ -178,7 +178,7 @@ func (q queueFlushCommand) Run(sh *shell) error {
 		return withCode(exitUsage, errors.New("name one domain, or --all"))
 	}
 	return withAgent(sh, func(ctx context.Context, agent *client) error {
-		changed, err := agent.change(ctx, console.Flush, console.Selection{Domain: q.Domain, All: q.All})
+		changed, err := changeAll(ctx, sh, agent, console.Flush, []console.Selection{{Domain: q.Domain, All: q.All}})
 		if err != nil {
 			return err
 		}
