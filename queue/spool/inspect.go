@@ -121,6 +121,10 @@ func (i *inspection) list(names []string) error {
 	}
 	if err == nil {
 		i.missing(names)
+		if len(i.logs) == 0 {
+			// There is one from the first start on. Without it nobody knows what stood there.
+			i.add(damage{file: "log", what: "the newest log is missing"})
+		}
 		return nil
 	}
 	i.guessed, i.tables, i.logs = true, nil, nil
@@ -133,7 +137,11 @@ func (i *inspection) list(names []string) error {
 		}
 	}
 	slices.SortFunc(i.logs, byNumber)
-	i.add(damage{file: manifest, what: "the list of files cannot be read: " + short(err)})
+	what := "the list of files cannot be read: "
+	if isMissing(err) {
+		what = "the list of files names one that is missing: "
+	}
+	i.add(damage{file: manifest, what: what + short(err)})
 	return nil
 }
 
@@ -145,6 +153,9 @@ func (i *inspection) manifest() (string, error) {
 	}
 	if !description.Exists {
 		return "MANIFEST", errors.New("there is none")
+	}
+	if description.FormatMajorVersion == pebble.FormatDefault {
+		return "marker.format-version", errors.New("their format is not known")
 	}
 	name := i.fs.PathBase(description.ManifestFilename)
 	file, err := i.fs.Open(description.ManifestFilename, vfs.SequentialReadsOption)

@@ -68,12 +68,12 @@ func (v *verification) deadline(key, value []byte) error {
 }
 
 func (v *verification) file(key, value []byte) error {
-	if len(key) != 9 || len(value) != 8 {
+	if len(key) != fileKeyLength || len(value) != 8 {
 		v.add(0, "the owner of a content file is damaged")
 		return nil
 	}
 	id := queue.ID(messageID(append([]byte{kindMessage}, value...)))
-	return v.owner(id, "owns the content file %x, but there is no such message", messageID(key))
+	return v.owner(id, "owns the content file %x, but there is no such message", fileNumber(key))
 }
 
 // contents looks for files that nobody owns.

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -189,13 +190,13 @@ func (s *Store) scanIndex() error {
 	return nil
 }
 
-// writeFile writes a whole file, durably.
+// writeFile writes a whole file, durably. A vfs.File may change what it is given, so it gets a copy.
 func writeFile(fs vfs.FS, name string, text []byte) error {
 	file, err := fs.Create(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(text)
+	_, err = file.Write(bytes.Clone(text))
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}

@@ -68,6 +68,20 @@ func ours(b []byte, number uint32) bool {
 	return header > 0 && header <= len(b) && binary.LittleEndian.Uint32(b[plainHeader:]) == number
 }
 
+// wasOurs says whether b begins like a chunk of ours with a mistake somewhere, and not like what an older log has left.
+func wasOurs(b []byte, number uint32) bool {
+	if len(b) < logHeader {
+		return false
+	}
+	if binary.LittleEndian.Uint32(b[plainHeader:]) == number {
+		return true
+	}
+	b = bytes.Clone(b)
+	binary.LittleEndian.PutUint32(b[plainHeader:], number)
+	_, length := parseChunk(b, number)
+	return length > 0
+}
+
 // parseChunk reads the chunk at the beginning of b, and how long it is; 0: there is none that is valid.
 func parseChunk(b []byte, number uint32) (chunk, int) {
 	if !ours(b, number) {
@@ -223,7 +237,7 @@ func empty(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
 // dig notes octets without a valid chunk. What stands there may be a part of a record of ours, with a mistake somewhere.
 func (r *logReading) dig(at int64, b []byte) {
 	if !r.open {
-		r.holes = append(r.holes, hole{from: at, ours: ours(b, r.number)})
+		r.holes = append(r.holes, hole{from: at, ours: wasOurs(b, r.number)})
 		r.open = true
 	}
 	h := &r.holes[len(r.holes)-1]

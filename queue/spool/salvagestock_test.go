@@ -172,7 +172,7 @@ func put(t testing.TB, fs vfs.FS, path string, at int, b []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := file.WriteAt(b, int64(at)); err != nil {
+	if _, err := file.WriteAt(bytes.Clone(b), int64(at)); err != nil {
 		t.Fatal(err)
 	}
 	if err := file.Sync(); err != nil {
@@ -263,8 +263,8 @@ func (k *stock) look(t *testing.T, fs vfs.FS) (a aftermath) {
 // drain leases all there is, held and suspended work too.
 func (k *stock) drain(t *testing.T, s *Store, a *aftermath) map[queue.ID]bool {
 	t.Helper()
-	if _, found, err := s.Next(t.Context()); err != nil || !found {
-		t.Fatal("Next finds nothing: ", err)
+	if _, found, err := s.Next(t.Context()); err != nil || found != (s.count(t, kindWaiting) > 0) {
+		t.Fatal("Next: ", found, err)
 	}
 	if _, err := s.Change(t.Context(), queue.Query{Held: true}, queue.Release, at(1)); err != nil {
 		t.Fatal(err)
