@@ -116,6 +116,13 @@ func (s *schedule) openGate() {
 	s.next = s.now()
 }
 
+// Means says whether a query means recipient i of a message that it selects: a choice of held mail leaves the other recipients of a message alone.
+func (q Query) Means(m Message, i int) bool {
+	a := m.Envelope.Recipients[i].Address
+	return (q.Recipient == "" || q.Recipient == a.String()) && (q.Destination == "" || q.Destination == a.Domain) &&
+		(!q.Held || m.Recipients[i].State == Held)
+}
+
 // fits says whether a query means o. What is held is never work.
 func (q Query) fits(o Owed) bool {
 	switch {

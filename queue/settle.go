@@ -136,6 +136,9 @@ func (q *Queue) logDelivery(r result) {
 	for n, i := range r.owed.Indices {
 		o, state := r.attempt.Outcomes[n], r.settlement.States[i]
 		c := candidateOf(r.attempt, o)
+		if state.State != Pending {
+			state.Due = time.Time{} // of an attempt before
+		}
 		q.log.Info("delivery",
 			zap.Stringer("id", r.owed.ID), zap.String("from", r.owed.Envelope.From.String()), zap.String("to", o.Recipient.String()),
 			zap.String("domain", string(r.owed.Destination)), zap.Int("attempt", r.attempt.Number),

@@ -132,7 +132,7 @@ func (t *settling) act(c claimedMessage, p personal) int {
 		kind = journal.Removed
 	}
 	for i, recipient := range c.own.Envelope.Recipients {
-		if !concerns(p.q, c.own.Envelope, i) {
+		if !p.q.Means(queue.Message{Submission: c.own.Submission, Recipients: c.states}, i) {
 			continue
 		}
 		state, ok := actions()[p.action](c.states[i], p.now)

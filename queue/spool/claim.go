@@ -85,7 +85,7 @@ func (s *Store) workOf(own *message, r row, q queue.Query) (queue.Owed, row, err
 	}
 	var indices []int
 	for i, recipient := range own.Envelope.Recipients {
-		if recipient.Address.Domain == r.destination && !own.states[i].State.Final() && concerns(q, own.Envelope, i) {
+		if recipient.Address.Domain == r.destination && !own.states[i].State.Final() && q.Means(queue.Message{Submission: own.Submission, Recipients: own.states}, i) {
 			indices = append(indices, i)
 		}
 	}

@@ -169,21 +169,12 @@ func selects(q queue.Query, m queue.Message) bool {
 	if !q.ReceivedBefore.IsZero() && !m.Received.Before(q.ReceivedBefore) {
 		return false
 	}
-	if q.Held && !slices.ContainsFunc(m.Recipients, func(s queue.RecipientState) bool { return s.State == queue.Held }) {
-		return false
-	}
 	for i := range m.Recipients {
-		if concerns(q, m.Envelope, i) {
+		if q.Means(m, i) {
 			return true
 		}
 	}
 	return false
-}
-
-// concerns says whether a query means recipient i.
-func concerns(q queue.Query, e mail.Envelope, i int) bool {
-	a := e.Recipients[i].Address
-	return (q.Recipient == "" || q.Recipient == a.String()) && (q.Destination == "" || q.Destination == a.Domain)
 }
 
 // Destinations implements queue.Store. It counts the waiting rows, which are small keys: nothing is kept for it while mail goes through.

@@ -33,7 +33,7 @@ func (m *Memory) Claim(ctx context.Context, q queue.Query, most int) ([]queue.Ow
 func (k *kept) claim(q queue.Query, destination mail.Domain) queue.Owed {
 	w := queue.Owed{Message: k.snapshot(), Destination: destination, Content: k.content}
 	for i, s := range k.message.Recipients {
-		if k.message.Destination(i) == destination && !s.State.Final() && reaches(q, k.message.Envelope.Recipients[i]) {
+		if k.message.Destination(i) == destination && !s.State.Final() && reaches(q, k.message, i) {
 			w.Indices = append(w.Indices, i)
 		}
 	}

@@ -61,17 +61,27 @@ func (m *Memory) find(ctx context.Context, q queue.Query) ([]queue.Message, erro
 
 // fits says whether a message is one of a query.
 func fits(q queue.Query, message queue.Message) bool {
-	held := func(s queue.RecipientState) bool { return s.State == queue.Held }
 	return (q.ID == 0 || q.ID == message.ID) &&
 		(q.Sender == "" || q.Sender == message.Sender || q.Sender == message.Envelope.From.String()) &&
 		(q.ReceivedBefore.IsZero() || message.Received.Before(q.ReceivedBefore)) &&
-		(!q.Held || slices.ContainsFunc(message.Recipients, held)) &&
-		slices.ContainsFunc(message.Envelope.Recipients, func(r mail.Recipient) bool { return reaches(q, r) })
+		slices.ContainsFunc(message.Recipients, func(s queue.RecipientState) bool { return !q.Held || s.State == queue.Held }) &&
+		reachesAny(q, message)
+}
+
+func reachesAny(q queue.Query, message queue.Message) bool {
+	for i := range message.Recipients {
+		if reaches(q, message, i) {
+			return true
+		}
+	}
+	return false
 }
 
 // reaches says whether a recipient of a message that fits is one that is meant.
-func reaches(q queue.Query, r mail.Recipient) bool {
-	return (q.Recipient == "" || q.Recipient == r.Address.String()) && (q.Destination == "" || q.Destination == r.Address.Domain)
+func reaches(q queue.Query, m queue.Message, i int) bool {
+	r := m.Envelope.Recipients[i]
+	return (q.Recipient == "" || q.Recipient == r.Address.String()) && (q.Destination == "" || q.Destination == r.Address.Domain) &&
+		(!q.Held || m.Recipients[i].State == queue.Held)
 }
 
 // Change does what a person asked.
@@ -105,7 +115,7 @@ func (m *Memory) change(k *kept, q queue.Query, a queue.Action, now time.Time) i
 	changed := 0
 	for i, r := range k.message.Envelope.Recipients {
 		state, ok := changedState(k.message.Recipients[i], a, now)
-		if !ok || !reaches(q, r) {
+		if !ok || !reaches(q, k.message, i) {
 			continue
 		}
 		k.message.Recipients[i] = state

@@ -98,8 +98,10 @@ func testMessagesHeld(r *trial) {
 	r.waiting(letter("a@a.example", "x@b.example"))
 	r.expectWork("held", []queue.Owed{{Message: r.messages(queue.Query{Held: true})[0]}}, work[0].ID)
 	expect(r, "one is held", len(r.messages(queue.Query{Held: true})), 1)
-	r.expectChange("remove what is held", queue.Query{ID: work[0].ID, Destination: "b.example"}, queue.Remove, start(), 1)
+	expect(r, "and none of those who are not", len(r.messages(queue.Query{Held: true, Destination: "c.example"})), 0)
+	r.expectChange("remove what is held, and leave the other recipient", queue.Query{Held: true}, queue.Remove, start(), 1)
 	expect(r, "none is held", len(r.messages(queue.Query{Held: true})), 0)
+	expect(r, "the other recipient waits", len(r.messages(queue.Query{ID: work[0].ID})), 1)
 }
 
 // summaries is what Destinations yields.
