@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -88,6 +89,10 @@ func TestDamageUnderLoad(t *testing.T) {
 
 // A write-out that fails is tried with pauses and told once, and what is waiting goes on when it works again.
 func TestFailingWriteOut(t *testing.T) {
+	synctest.Test(t, testFailingWriteOut)
+}
+
+func testFailingWriteOut(t *testing.T) {
 	mem := smallDisk()
 	var tried atomic.Int64
 	full := &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
