@@ -106,6 +106,7 @@ func benchAgent(b *testing.B, s *smtptest.Server, sessions int, delay time.Durat
 	defer r.Close()
 	c := DefaultConfig()
 	c.Hostname, c.Port, c.SessionUses = "us.test", int(s.AddrPort().Port()), 1<<30
+	c.MaxPerAddress = 64 // as many as the most sessions
 	c.AllowAddresses = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	a, err := New(c, Deps{Resolver: r, Dial: func(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
 		conn, err := dialTCP(ctx, local, remote)
