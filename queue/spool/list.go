@@ -17,6 +17,9 @@ import (
 // page is how many messages are read before they are yielded: no iterator stays open while the caller is busy.
 const page = 64
 
+// idsOfPass is how many ids are picked from the rows of a destination at once: half a megabyte of them.
+const idsOfPass = 64 << 10
+
 // Content implements queue.Store.
 func (s *Store) Content(ctx context.Context, id queue.ID) (mail.Content, error) {
 	if err := s.enter(); err != nil {
@@ -88,7 +91,7 @@ func (s *Store) candidates(q queue.Query) iter.Seq2[queue.ID, error] {
 	case q.ID != 0:
 		return func(yield func(queue.ID, error) bool) { yield(q.ID, nil) }
 	case q.Destination != "":
-		return s.waitingFor(q.Destination)
+		return s.waitingFor(q.Destination, idsOfPass)
 	default:
 		return s.all
 	}
@@ -129,22 +132,50 @@ func (s *Store) pageOf(from queue.ID) ([]queue.ID, error) {
 	return ids, it.Close()
 }
 
-// waitingFor yields the ids of the messages that wait for a destination.
-func (s *Store) waitingFor(d mail.Domain) iter.Seq2[queue.ID, error] {
+// waitingFor yields the ids of the messages that wait for a destination, oldest first. Its rows stand in another order: each pass over them picks the next
+// ids, so that many of them need little memory.
+func (s *Store) waitingFor(d mail.Domain, each int) iter.Seq2[queue.ID, error] {
 	return func(yield func(queue.ID, error) bool) {
-		var ids []queue.ID
-		err := s.rowsOf(d, func(r row) { ids = append(ids, r.id) })
-		if err != nil {
-			yield(0, err)
-			return
-		}
-		slices.Sort(ids)
-		for _, id := range ids {
-			if !yield(id, nil) {
+		for from := queue.ID(0); ; {
+			ids, err := s.lowest(d, from, each)
+			if err != nil {
+				yield(0, err)
 				return
 			}
+			for _, id := range ids {
+				if !yield(id, nil) {
+					return
+				}
+			}
+			if len(ids) < each {
+				return
+			}
+			from = ids[len(ids)-1] + 1
 		}
 	}
+}
+
+// lowest are the lowest ids from one on that wait for a destination, in order, at most so many.
+func (s *Store) lowest(d mail.Domain, from queue.ID, most int) ([]queue.ID, error) {
+	var ids []queue.ID
+	last := queue.ID(never)
+	cut := func() {
+		slices.Sort(ids)
+		if ids = slices.Compact(ids); len(ids) > most {
+			ids = ids[:most]
+			last = ids[most-1]
+		}
+	}
+	err := s.rowsOf(d, func(r row) {
+		if r.id < from || r.id > last {
+			return
+		}
+		if ids = append(ids, r.id); len(ids) >= 2*most {
+			cut()
+		}
+	})
+	cut()
+	return ids, err
 }
 
 func (s *Store) rowsOf(d mail.Domain, each func(row)) error {
