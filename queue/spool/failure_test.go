@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -131,56 +130,5 @@ func TestLargeContentIsNotHeldInMemory(t *testing.T) {
 	}
 	if err := reading.Close(); err != nil {
 		t.Error(err)
-	}
-}
-
-// A power cut at any moment: what was accepted is there, and the store is sound.
-func TestPowerCuts(t *testing.T) {
-	fs := vfs.NewCrashableMem()
-	s := openAt(t, fs, "/spool")
-	defer func() { _ = s.Close() }()
-	random := rand.New(rand.NewPCG(1, 2))
-	accepted := map[queue.ID]bool{}
-	for i := range 40 {
-		size := 100 + random.IntN(2000)
-		if i%8 == 0 {
-			size = largestInline + 1
-		}
-		work, err := accept(t, s, bytes.Repeat([]byte("x"), size))
-		if err != nil {
-			t.Fatal(err)
-		}
-		accepted[work[0].ID] = true
-		if i%5 == 4 {
-			states := map[int]queue.RecipientState{0: {State: queue.Delivered}}
-			if err := s.Settle(t.Context(), []queue.Settlement{{ID: work[0].ID, Destination: "b.example", States: states}}); err != nil {
-				t.Fatal(err)
-			}
-			delete(accepted, work[0].ID)
-		}
-		crashed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: random.IntN(101), RNG: random})
-		checkCrash(t, crashed, accepted)
-	}
-}
-
-func checkCrash(t *testing.T, fs *vfs.MemFS, accepted map[queue.ID]bool) {
-	t.Helper()
-	if err := openAt(t, fs, "/spool").Close(); err != nil {
-		t.Fatal(err)
-	}
-	problems, err := Verify("/spool", fs)
-	if err != nil || len(problems) > 0 {
-		t.Fatalf("%v\n%s", err, problems)
-	}
-	s := openAt(t, fs, "/spool")
-	defer func() { _ = s.Close() }()
-	work, err := s.Lease(t.Context(), queue.Want{Now: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), Most: 1000})
-	if err != nil || len(work) != len(accepted) {
-		t.Fatalf("%d messages after the crash, want %d: %v", len(work), len(accepted), err)
-	}
-	for _, o := range work {
-		if !accepted[o.ID] {
-			t.Errorf("message %s was settled", o.ID)
-		}
 	}
 }
