@@ -132,3 +132,40 @@ func TestLargeContentIsNotHeldInMemory(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A directory that cannot be synced ends the store in order, though Pebble would panic; at the start too, and the next start recovers.
+func TestFailedSyncOfADirectory(t *testing.T) {
+	bad := errors.New("the disk is gone")
+	mem := vfs.NewMem()
+	toggle := &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSync && op.Path == "/spool/store" {
+			return bad
+		}
+		return nil
+	})}
+	s := openAt(t, errorfs.Wrap(mem, toggle), "/spool")
+	for range 3 {
+		if _, err := accept(t, s, []byte("text")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	toggle.On()
+	go func() { _, _ = s.db.AsyncFlush() }() // the next log is a new name; who makes it does not come back
+	<-s.Failed()
+	if _, err := accept(t, s, []byte("text")); !errors.Is(err, queue.ErrStopped) {
+		t.Errorf("an accept after it: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	c := DefaultConfig()
+	c.Directory = "/spool"
+	if _, err := Open(c, errorfs.Wrap(mem, toggle), s.log); !errors.Is(err, bad) {
+		t.Errorf("a start on the same disk: %v", err)
+	}
+	s = openAt(t, mem, "/spool")
+	defer func() { _ = s.Close() }()
+	if n := len(lease(t, s, at(1))); n != 3 {
+		t.Errorf("%d messages are found at the next start, want 3", n)
+	}
+}
