@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // inject lets system calls of a running agent fail, and returns what ends that. With paths, only calls on these files do.
@@ -176,30 +175,4 @@ func TestNoHandles(t *testing.T) {
 	}
 	x.agent.stop(t)
 	x.recovers(t)
-}
-
-// TestKillAtCalls kills the agent as it enters the nth system call of a kind in one of its threads, from the start on.
-func TestKillAtCalls(t *testing.T) {
-	needs(t, "strace")
-	for _, calls := range []string{"write,pwrite64", syncs, "rename,renameat,renameat2", "unlink,unlinkat", "openat", "fallocate"} {
-		for _, n := range []int{1, 3, 10, 30} {
-			t.Run(fmt.Sprintf("%s-%d", calls, n), func(t *testing.T) {
-				x := &trouble{home: newHome(t, ""), world: newWorld(t, names(t), polite), book: newLedger()}
-				x.home.configure(t, x.world)
-				// A queue that has been used: recovery writes, renames and removes too.
-				first := x.home.start(t)
-				first.serves(t)
-				x.agent = first
-				x.hand(t, "before", 5, 0)
-				first.kill()
-				a := x.home.start(t, "strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+calls, "-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", calls, n))
-				if a.comesUp(t) {
-					x.hand(t, "after", 10, 0)
-					pause(t, 100*time.Millisecond)
-				}
-				a.kill()
-				x.recovers(t)
-			})
-		}
-	}
 }
