@@ -183,10 +183,12 @@ func (s *Store) load(rows []row, now uint64, ripe func(due uint64) bool) []queue
 		switch {
 		case err == nil:
 			list = append(list, o)
+		case pebble.IsCorruptionError(err):
+			s.postpone(r, never, err) // the rebuilding may find it elsewhere, unless it is in quarantine
 		case errors.Is(err, errNobodyWaits), errors.Is(err, queue.ErrNotFound), beyondRepair(err):
 			s.mend(own, r, err)
 		default:
-			s.postpone(r, now, err)
+			s.postpone(r, now+readAgain, err)
 		}
 	}
 	return list

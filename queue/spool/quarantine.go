@@ -24,13 +24,17 @@ type postponed struct {
 	until uint64 // the lease ends then
 }
 
-// postpone keeps the lease of a row for a while.
-func (s *Store) postpone(r row, now uint64, trouble error) {
-	s.log.Error("a message of the queue cannot be read; it is read again in a minute", zap.Stringer("id", r.id), zap.Error(trouble))
+// postpone keeps the lease of a row until a time; never: until the next start.
+func (s *Store) postpone(r row, until uint64, trouble error) {
+	what := "a message of the queue cannot be read; it is read again in a minute"
+	if until == never {
+		what = "a message of the queue stands in a damaged place; it waits for the next start, which rebuilds the queue"
+	}
+	s.log.Error(what, zap.Stringer("id", r.id), zap.Error(trouble))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.destination(r.destination)
-	d.later = append(d.later, postponed{r, now + readAgain})
+	d.later = append(d.later, postponed{r, until})
 	d.known = false
 }
 
@@ -160,7 +164,7 @@ func (s *Store) obituary(r row, trouble error) []journal.Entry {
 	s.log.Error("a message of the queue is damaged and was set aside: it is not delivered; `queue remove` with its id takes it out", zap.Stringer("id", r.id),
 		zap.String("from", accepted.Sender), zap.String("domain", string(r.destination)), zap.Error(trouble))
 	return []journal.Entry{{
-		Kind: journal.Failed, Message: r.id.String(), Sender: accepted.Sender, Domain: r.destination, MessageID: accepted.MessageID,
+		Kind: journal.Lost, Message: r.id.String(), Sender: accepted.Sender, Domain: r.destination, MessageID: accepted.MessageID,
 		Scope: mail.ScopeLocal, Reason: "the message is damaged on our disk and was set aside",
 	}}
 }

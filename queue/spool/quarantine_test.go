@@ -3,11 +3,13 @@ package spool
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"go.uber.org/zap"
@@ -218,7 +220,7 @@ func testDamagedMessage(t *testing.T, damage func(*testing.T, *Store, queue.ID),
 }
 
 func testObituaries(t *testing.T, s *Store, id queue.ID) {
-	told := entries(t, s, journal.Query{Message: id.String(), Kind: journal.Failed})
+	told := entries(t, s, journal.Query{Message: id.String(), Kind: journal.Lost})
 	domains := map[mail.Domain]bool{}
 	for _, e := range told {
 		domains[e.Domain] = e.Sender == "us@a.example" && e.MessageID == "1@a.example" && e.Scope == mail.ScopeLocal && strings.Contains(e.Reason, "damaged")
@@ -274,17 +276,17 @@ func TestRemoveDamagedMessage(t *testing.T) {
 	}
 }
 
-// What cannot be read because of trouble that passes is not damaged: it is read again in a minute.
-func TestTroubleThatPasses(t *testing.T) {
+// unread is a store with three messages that were leased while the second could not be read: such was the trouble. It is told of once.
+func unread(t *testing.T, bad error) (s *Store, second queue.ID) {
+	t.Helper()
 	fs := vfs.NewMem()
-	s, _ := openLogged(t, fs)
+	s, _ = openLogged(t, fs)
 	wait(t, s, make([]byte, largestInline), "a@b.example")
-	second := wait(t, s, make([]byte, largestInline), "a@b.example") // in a block of the table that opening does not read
+	second = wait(t, s, make([]byte, largestInline), "a@b.example") // in a block of the table that opening does not read
 	wait(t, s, make([]byte, largestInline), "a@b.example")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	bad := errors.New("too many open files")
 	trouble := &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind == errorfs.OpFileReadAt && strings.HasSuffix(op.Path, ".sst") {
 			return bad
@@ -292,7 +294,7 @@ func TestTroubleThatPasses(t *testing.T) {
 		return nil
 	})}
 	s, logs := openLogged(t, errorfs.Wrap(fs, trouble))
-	defer func() { _ = s.Close() }()
+	t.Cleanup(func() { _ = s.Close() })
 	taken, err := s.takeDue(queue.Want{Now: at(1), Most: 10, PerDestination: 10})
 	if err != nil || len(taken) != 3 {
 		t.Fatal(taken, err)
@@ -302,9 +304,15 @@ func TestTroubleThatPasses(t *testing.T) {
 		t.Fatalf("one of three cannot be read: %v", work)
 	}
 	trouble.Off()
-	if logs.Len() != 1 {
+	if logs.FilterField(zap.Stringer("id", second)).Len() != 1 {
 		t.Errorf("it is told once: %v", logs.All())
 	}
+	return s, second
+}
+
+// What cannot be read because of trouble that passes is not damaged: it is read again in a minute.
+func TestTroubleThatPasses(t *testing.T) {
+	s, second := unread(t, errors.New("too many open files"))
 	if work := lease(t, s, at(1)); len(work) > 0 {
 		t.Errorf("it is read again at once: %v", work)
 	}
@@ -313,6 +321,23 @@ func TestTroubleThatPasses(t *testing.T) {
 	}
 	if work := lease(t, s, at(2)); len(work) != 1 || work[0].ID != second {
 		t.Errorf("it is not read again after a minute: %v", work)
+	}
+}
+
+// What stands in a damaged block is left as it is for the rebuilding at the next start, and is not looked at again and again.
+func TestDamagedBlock(t *testing.T) {
+	s, second := unread(t, fmt.Errorf("a block is damaged: %w", pebble.ErrCorruption))
+	if work := append(lease(t, s, at(600)), overdue(t, s, at(0).AddDate(1, 0, 0))...); len(work) > 0 {
+		t.Errorf("it is read again: %v", work)
+	}
+	if _, found, err := s.Next(t.Context()); found || err != nil {
+		t.Errorf("Next: %v, %v", found, err)
+	}
+	if there, err := s.has(idKey(kindMessage, second)); !there || err != nil {
+		t.Errorf("the message is gone: %v", err)
+	}
+	if n := s.count(t, kindQuarantine); n != 0 {
+		t.Errorf("%d messages are in quarantine", n)
 	}
 }
 
