@@ -22,11 +22,11 @@ import (
 //	z <id> n                                          octets that are damaged say that it was accepted
 //	z <id> q <age>                                    it was set aside
 //	z <id> s <age>                                    states of its recipients
-//	z <id> t <time><destination>                      deadline
+//	z <id> t <time><destination> 0 <age>              deadline
 //	z <id> w <destination> 0 <middle of row><age>     waiting row
 //	y <key> 0 <age>                                   any other key, for which the newest value counts
 //
-// Age is the sequence number, inverted: the newest comes first. The values of q, s, w and y begin with whether the key was set or deleted.
+// Age is the sequence number, inverted: the newest comes first. The values of q, s, t, w and y begin with whether the key was set or deleted.
 const (
 	kindEvidence = 'z'
 	kindNewest   = 'y'
@@ -217,10 +217,16 @@ func (c *collection) row(e entry) error {
 }
 
 func (c *collection) deadline(e entry) error {
-	if r, ok := parseDeadline(e.key, e.value); ok && e.set() {
-		return c.b.Set(evidence(c.seen(r.id), evidenceDeadline, e.key[1:9], []byte(r.destination)), nil, nil)
+	value := e.value
+	if !e.set() {
+		value = make([]byte, middleLength)
 	}
-	return nil
+	r, ok := parseDeadline(e.key, value)
+	if !ok {
+		return nil
+	}
+	key := evidence(c.seen(r.id), evidenceDeadline, e.key[1:9], []byte(r.destination), []byte{0}, age(e.seq))
+	return c.b.Set(key, judged(entry{kind: e.kind}), nil)
 }
 
 // journal takes an entry of the journal; its indexes are made again.

@@ -26,8 +26,9 @@ type rowTrace struct {
 	deadline uint64 // of the newest row
 	age      uint64 // of that row; less is newer
 	earliest uint64 // of all deadlines
-	waiting  bool   // a row was set and not deleted
-	last     string // the row that was read last
+	waiting  bool   // a row or a deadline was set and not deleted
+	// last and lastDeadline are what was read last: the first of each is the newest.
+	last, lastDeadline string
 }
 
 func (t *trace) add(key, value []byte) {
@@ -54,7 +55,7 @@ func (t *trace) add(key, value []byte) {
 		}
 		t.stated = true
 	case evidenceDeadline:
-		t.row(mail.Domain(rest[8:])).note(binary.BigEndian.Uint64(rest))
+		t.addDeadline(rest, value)
 	case evidenceRow:
 		t.addRow(rest, value)
 	}
@@ -74,11 +75,22 @@ func (r *rowTrace) note(deadline uint64) {
 	}
 }
 
+func (t *trace) addDeadline(rest, value []byte) {
+	name := rest[:len(rest)-1-8]
+	r := t.row(mail.Domain(name[8:]))
+	newest := string(name) != r.lastDeadline
+	r.lastDeadline = string(name)
+	if value[0] == 1 {
+		r.note(binary.BigEndian.Uint64(name))
+		r.waiting = r.waiting || newest
+	}
+}
+
 func (t *trace) addRow(rest, value []byte) {
 	split := len(rest) - 1 - middleLength - 8
 	r := t.row(mail.Domain(rest[:split]))
 	name, since := string(rest[split:len(rest)-8]), binary.BigEndian.Uint64(rest[len(rest)-8:])
-	newest := name != r.last // the first of a row is the newest
+	newest := name != r.last
 	r.last = name
 	if value[0] == 0 {
 		return

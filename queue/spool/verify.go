@@ -92,7 +92,7 @@ func (v *verification) store() error {
 			return err
 		}
 		if !complete {
-			return errors.New("holds no queue")
+			return errors.New("there is no queue in it")
 		}
 		v.add(0, "the rebuilding of the damaged queue was cut short; the next start ends it")
 	}

@@ -139,7 +139,7 @@ func TestVerifyChangesNothing(t *testing.T) {
 // Where it cannot look, Verify says why.
 func TestVerifyCannotLook(t *testing.T) {
 	fs := vfs.NewMem()
-	if _, err := Verify("/spool", fs); err == nil || !strings.Contains(err.Error(), "holds no queue") {
+	if _, err := Verify("/spool", fs); err == nil || !strings.Contains(err.Error(), "there is no queue in it") {
 		t.Errorf("nothing there: %v", err)
 	}
 	s := openAt(t, fs, "/spool")
