@@ -10,9 +10,12 @@ import (
 type queueVerifyCommand struct{}
 
 func (queueVerifyCommand) Help() string {
-	return `Reads all of the store in queue.directory and changes nothing. No agent may run on it.
+	return `Reads all of the store in queue.directory and changes nothing. It names what is damaged, the
+messages that are missing because of it, and what does not fit together. No
+agent may run on it.
 
-Exit status: 0 all is well, 69 something is damaged, 75 the store cannot be opened.
+Exit status: 0 all is well, 69 something is damaged, 75 it cannot be looked at,
+above all because an agent runs on it.
 
 Example:
 
