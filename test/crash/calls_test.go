@@ -11,7 +11,10 @@ import (
 	"time"
 )
 
-// TestKillAtCalls kills the agent as it enters the nth system call of a kind in one of its threads, from the start on. n rises until a run ends before it
+// quietRuns is how many runs without a fault end the search for more: calls are counted by thread, and which thread makes them is chance.
+const quietRuns = 3
+
+// TestKillAtCalls kills the agent as it enters the nth system call of a kind in one of its threads, from the start on. n rises until runs end before it
 // comes so far; where ROUNDS allows fewer runs than there are calls, it rises in steps.
 func TestKillAtCalls(t *testing.T) {
 	needs(t, "strace")
@@ -20,8 +23,9 @@ func TestKillAtCalls(t *testing.T) {
 		t.Run(calls, func(t *testing.T) {
 			all := callsOfRun(t, calls)
 			step := max(1, (all+most-1)/most)
-			n, killed, over := 1, 0, false
-			for ; killed < most && !over; n += step {
+			killed, overs := 0, 0
+			for n := 1; killed < most && overs < quietRuns; n += step {
+				over := false
 				ok := t.Run(fmt.Sprint(n), func(t *testing.T) {
 					x := usedTrouble(t)
 					a := x.home.start(t, straced(t, "/dev/null", calls, fmt.Sprintf("signal=SIGKILL:when=%d", n))...)
@@ -31,11 +35,13 @@ func TestKillAtCalls(t *testing.T) {
 				if !ok {
 					return
 				}
-				if !over {
-					killed++
+				if over {
+					overs++
+				} else {
+					killed, overs = killed+1, 0
 				}
 			}
-			t.Logf("killed at %d of about %d calls of a thread; the last run was over before: %v", killed, all, over)
+			t.Logf("%d runs were killed, at every call of about %d of a thread or in steps of %d; %d behind them were not", killed, all, step, overs)
 		})
 	}
 }

@@ -8,7 +8,7 @@
 //
 //	make crash ROUNDS=200
 //
-// ROUNDS is the number of kills and SEED where their randomness begins. The tests with the disk need root, for they mount file systems of their own, and
+// ROUNDS is the number of kills, and of the runs of each kind of call that is killed or fails; SEED is where their randomness begins. The tests with the disk need root, for they mount file systems of their own, and
 // e2fsprogs, mount and strace of Debian; where one of these is missing they say so and are skipped. STERNPOST_CRASH_BIN names a binary to test in place of one
 // that is built from this tree.
 package crash
