@@ -24,8 +24,8 @@ import (
 //	t <time><id><destination>                     deadline; its value is the middle of the waiting row
 //	i                                             no id up to this one is given again
 //	f <number>                                    content file that belongs to the message in its value
-//	J <day> e <time><seq>                         entry of the journal
-//	J <day> <field> <value> 0 1 <time><seq>       index of the journal
+//	J <volume> e <time><seq>                      entry of the journal
+//	J <volume> <field> <value> 0 1 <time><seq>    index of the journal
 const (
 	kindMessage     = 'm'
 	kindStates      = 's'
