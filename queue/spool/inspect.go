@@ -64,7 +64,6 @@ type inspection struct {
 	fs           vfs.FS
 	directory    string
 	tables, logs []string // the files that hold the store, logs from the oldest on
-	guessed      bool     // the list of files cannot be read: these are all there are
 	found        []damage // damage
 	torn         []damage // ends of logs that a power cut leaves too
 	traces       traces   // what the damaged places say
@@ -127,7 +126,7 @@ func (i *inspection) list(names []string) error {
 		}
 		return nil
 	}
-	i.guessed, i.tables, i.logs = true, nil, nil
+	i.tables, i.logs = nil, nil // all there are, then
 	for _, name := range names {
 		switch {
 		case strings.HasSuffix(name, ".sst"):
@@ -200,23 +199,26 @@ func (i *inspection) missing(names []string) {
 	})
 }
 
-// readOptions looks at the file of options, which holds nothing that we need and which Pebble refuses to open with when it is damaged.
+// readOptions looks at the newest file of options, which holds nothing that we need and which Pebble refuses to open with when it is damaged.
 func (i *inspection) readOptions(names []string) {
-	for _, name := range slices.Backward(names) {
-		if !strings.HasPrefix(name, "OPTIONS-") {
-			continue
+	newest := ""
+	for _, name := range names {
+		if strings.HasPrefix(name, "OPTIONS-") && (len(name) > len(newest) || len(name) == len(newest) && name > newest) {
+			newest = name
 		}
-		raw, err := readAll(i.fs, i.path(name))
-		if err == nil {
-			s := &Store{fs: i.fs, log: zap.NewNop()}
-			options := s.options()
-			options.EnsureDefaults()
-			err = orPanic(func() error { return options.CheckCompatibility(i.directory, string(raw)) })
-		}
-		if err != nil {
-			i.options = name
-		}
+	}
+	if newest == "" {
 		return
+	}
+	raw, err := readAll(i.fs, i.path(newest))
+	if err == nil {
+		s := &Store{fs: i.fs, log: zap.NewNop()}
+		options := s.options()
+		options.EnsureDefaults()
+		err = orPanic(func() error { return options.CheckCompatibility(i.directory, string(raw)) })
+	}
+	if err != nil && !starved(err) {
+		i.options = newest
 	}
 }
 

@@ -91,6 +91,22 @@ func TestLogReadsOn(t *testing.T) {
 	}
 }
 
+// A log that was closed in order ends in a trailer: what is wrong before it is damage, also in the newest log.
+func TestClosedLog(t *testing.T) {
+	name, raw := specimen(t, ".log", 8, 700)
+	end := len(bytes.TrimRight(raw, "\x00"))
+	number := logNumber(name)
+	closed := slices.Concat(raw[:end+3], []byte{0, 0, 0, 0, 0, 0, wholeChunk}, binary.LittleEndian.AppendUint32(nil, number+1), raw[:2000])
+	whole, _ := recordsOf(t, name, raw)
+	for at := end - 300; at < end; at++ {
+		broken := bytes.Clone(closed)
+		broken[at] ^= 0x11
+		if records, i := recordsOf(t, name, broken); len(records) != len(whole)-1 || len(i.found) != 1 || i.found[0].to > int64(end+10) {
+			t.Fatalf("octet %d: %d of %d records, found %v", at, len(records), len(whole), i.found)
+		}
+	}
+}
+
 // A log is used again under another number: what an older one has left in it is its end and not damage.
 func TestOldLifeOfALog(t *testing.T) {
 	name, raw := specimen(t, ".log", 8, 700)

@@ -103,7 +103,7 @@ func trailer(b []byte, number uint32) bool {
 // hole is where no valid chunk stands.
 type hole struct {
 	from, to int64
-	followed bool   // chunks stand behind it: it is not the end of the log
+	followed bool   // something of ours stands behind it: it is not the end of the log
 	ours     bool   // a chunk of ours stood there
 	raw      []byte // what stands there now, or the beginning of it
 }
@@ -207,7 +207,8 @@ func (r *logReading) block(at int64, b []byte) error {
 			if len(rest) < syncedHeader {
 				return nil // no chunk fits in there
 			}
-		case !r.open && trailer(rest, r.number):
+		case trailer(rest, r.number):
+			r.fill()
 			r.closed = true
 			return nil
 		default:
@@ -219,13 +220,13 @@ func (r *logReading) block(at int64, b []byte) error {
 	return nil
 }
 
-// resync finds the next valid chunk behind the beginning of b.
+// resync finds the next valid chunk, or the trailer, behind the beginning of b.
 func (r *logReading) resync(b []byte) int {
 	for i := 1; i+logHeader <= len(b); i++ {
 		if headerOf(b[i+6]) == 0 {
 			continue
 		}
-		if _, length := parseChunk(b[i:], r.number); length > 0 {
+		if _, length := parseChunk(b[i:], r.number); length > 0 || trailer(b[i:], r.number) {
 			return i
 		}
 	}
@@ -253,7 +254,7 @@ func (r *logReading) dig(at int64, b []byte) {
 	}
 }
 
-// fill ends the hole before a valid chunk.
+// fill ends the hole before a valid chunk or the trailer.
 func (r *logReading) fill() {
 	if r.open {
 		r.open = false

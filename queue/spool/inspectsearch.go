@@ -11,8 +11,12 @@ import (
 // A table whose index is damaged is read without it. Its data blocks stand one behind the other from its beginning, each with a checksum at its end, so the end of one is where the checksum of
 // all before it is right. Behind a block that is damaged too, any beginning could be the next one's: the search is for a beginning and an end that fit.
 
-// searchWindow is how far behind a damaged block the next one is looked for, in octets.
-const searchWindow = 1 << 20
+const (
+	// firstWindow is where the end of a block is looked for at first, in octets.
+	firstWindow = 32 << 10
+	// searchWindow is how far behind a damaged block the next one is looked for.
+	searchWindow = 1 << 20
+)
 
 // search reads a table without its index.
 func (r *tableReading) search() error {
@@ -21,30 +25,45 @@ func (r *tableReading) search() error {
 		return err
 	}
 	for at, size := int64(0), info.Size(); at < size; {
-		window := make([]byte, min(largestBlock+blockTrailer, size-at))
-		if err := readAt(r.file, window, at); err != nil {
+		b, err := r.nextIn(at, size)
+		if err != nil {
 			return err
 		}
-		if length := blockLength(window); length > 0 && !dataBlock(window[:length]) {
+		h := block.Handle{Offset: uint64(at), Length: uint64(max(len(b), blockTrailer) - blockTrailer)}
+		switch {
+		case blockLength(b) != len(b):
+			r.damaged(h, b)
+		case !dataBlock(b):
 			return nil // the data is over
-		} else if length > 0 {
-			if err := r.entries(block.Handle{Offset: uint64(at), Length: uint64(length - blockTrailer)}, window[:length]); err != nil {
+		default:
+			if err := r.entries(h, b); err != nil {
 				return err
 			}
-			at += int64(length)
-			continue
 		}
-		next := nextBlock(window[:min(len(window), searchWindow)])
-		switch {
-		case next == 0 && len(window) > searchWindow:
-			next = searchWindow / 2
-		case next == 0:
-			next = len(window)
-		}
-		r.damaged(block.Handle{Offset: uint64(at), Length: uint64(max(next, blockTrailer) - blockTrailer)}, window[:next])
-		at += int64(next)
+		at += int64(len(b))
 	}
 	return nil
+}
+
+// nextIn reads the block at an offset, whose length is not known; if it is damaged, up to where the next data block begins.
+func (r *tableReading) nextIn(at, size int64) ([]byte, error) {
+	var window []byte
+	for length := int64(firstWindow); ; length *= 8 {
+		window = make([]byte, min(length, largestBlock, size-at))
+		if err := readAt(r.file, window, at); err != nil {
+			return nil, err
+		}
+		if n := blockLength(window); n > 0 {
+			return window[:n], nil
+		}
+		if int64(len(window)) < length {
+			break
+		}
+	}
+	if next := nextBlock(window[:min(len(window), searchWindow)]); next > 0 {
+		return window[:next], nil
+	}
+	return window[:min(len(window), searchWindow/2)], nil
 }
 
 // known says whether data is compressed that way.

@@ -16,8 +16,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// largestBlock is where the search for the end of a block gives up, in octets: a message that is kept inline has one of its own.
-const largestBlock = 4 << 20
+// largestBlock is far above what a block can have, in octets: a message that is kept inline has one of its own.
+const largestBlock = 64 << 20
 
 // blockTrailer is the kind of compression and the checksum.
 const blockTrailer = 1 + 4

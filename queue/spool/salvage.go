@@ -116,6 +116,7 @@ func (s *Store) salvage(i *inspection) error {
 	}
 	r, err := s.newReport(aside)
 	if err != nil {
+		_ = s.fs.Remove(aside) // it is empty
 		return s.lacking(i, err)
 	}
 	err = s.rebuild(i, r)
@@ -233,6 +234,7 @@ func (s *Store) setContentAside(fresh *Store, aside string) error {
 	if err := makeDirectory(s.fs, target); err != nil {
 		return err
 	}
+	moved := 0
 	for _, name := range names {
 		number, err := strconv.ParseUint(name, 16, 64)
 		if err != nil {
@@ -244,10 +246,14 @@ func (s *Store) setContentAside(fresh *Store, aside string) error {
 		}
 		if err == nil && !owned {
 			err = s.fs.Rename(s.fs.PathJoin(directory, name), s.fs.PathJoin(target, name))
+			moved++
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if moved > 0 {
+		s.log.Warn("files of content that no message owns are set aside", zap.Int("files", moved), zap.String("directory", target))
 	}
 	return errors.Join(syncDirectory(s.fs, target), syncDirectory(s.fs, directory))
 }

@@ -4,8 +4,9 @@
 // the write-ahead log; concurrent ones share one fdatasync. Leases are in memory and end with the process. Opening costs the same however much waits.
 //
 // How failure is judged: a failed commit or fsync ends the store (queue.ErrStopped); nothing is synced a second time, because a kernel reports lost
-// pages only once. A damaged message is named in the log and set aside, and everything else goes on. Too little room on the disk refuses new mail
-// only (queue.ErrFull).
+// pages only once. A damaged message is named in the log and set aside, and everything else goes on. Damaged files are found at the start, and the store is
+// made anew of all that can be read, with what is missing named; damage that stands in the way of a running store ends it. Too little room on the disk
+// refuses new mail only (queue.ErrFull).
 //
 // A Store may be used by any number of goroutines. One process owns a directory.
 package spool
