@@ -19,6 +19,10 @@ type traits struct {
 	headerUTF8 bool
 	// signed says that a signature covers the content, so that it must not be altered.
 	signed bool
+	// untidy says that a line ends otherwise than in CRLF, the last one included: the wire form is another than the content.
+	untidy bool
+	// dotted says that a line begins with a dot.
+	dotted bool
 }
 
 // inspect reads content to its end. It runs in constant memory.
@@ -34,7 +38,7 @@ func inspect(r io.Reader) (traits, error) {
 		chunk, err := source.chunk()
 		if err == io.EOF {
 			if in.line > 0 {
-				in.endLine()
+				in.endLine(endOfText)
 			}
 			return in.traits, nil
 		}
@@ -92,9 +96,9 @@ func (in *inspection) headerPiece(piece []byte, end lineEnd) {
 	if len(in.field)+len(piece) <= maxHeader {
 		in.field = append(in.field, piece...)
 	}
-	in.grow(len(piece))
+	in.grow(piece)
 	if end != endNone {
-		in.endLine()
+		in.endLine(end)
 	}
 }
 
@@ -117,21 +121,24 @@ func (in *inspection) body(chunk []byte) {
 	in.eightBit = in.eightBit || holdsEightBit(chunk)
 	for len(chunk) > 0 {
 		length, end := findLineEnd(chunk)
-		in.grow(length)
+		in.grow(chunk[:length])
 		if end != endNone {
-			in.endLine()
+			in.endLine(end)
 		}
 		chunk = chunk[length+end.octets():]
 	}
 }
 
-func (in *inspection) grow(octets int) {
-	in.line += octets
-	in.wireSize += int64(octets)
+// grow takes more of a line.
+func (in *inspection) grow(piece []byte) {
+	in.dotted = in.dotted || in.line == 0 && len(piece) > 0 && piece[0] == '.'
+	in.line += len(piece)
+	in.wireSize += int64(len(piece))
 }
 
 // endLine counts a line end as the CRLF that it becomes.
-func (in *inspection) endLine() {
+func (in *inspection) endLine(end lineEnd) {
+	in.untidy = in.untidy || end != endCRLF
 	in.wireSize += 2
 	in.line = 0
 }

@@ -88,7 +88,11 @@ func (u *upload) listen() {
 func (u *upload) send() error {
 	if u.payload.small != nil {
 		small := appender{u.out[:0]}
-		_, _ = u.payload.writeTo(&small, true) // memory to memory
+		if u.payload.flat {
+			small.text = append(small.text, u.payload.small...)
+		} else {
+			_, _ = u.payload.writeTo(&small, true) // memory to memory
+		}
 		u.dotAt = u.handed + int64(len(small.text))
 		text := append(small.text, ".\r\n"...)
 		u.out = text[:0]

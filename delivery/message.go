@@ -27,13 +27,21 @@ type payload struct {
 	form    form
 	size    int64  // on the wire, before dot-stuffing
 	small   []byte // all of it, where it is small
+	flat    bool   // no line of small begins with a dot
 	body    string // the BODY parameter of MAIL, empty for none (RFC 6152 s2)
 }
 
 // newMessage reads the content once. An error is trouble of ours.
 func newMessage(t mail.Transaction) (*message, error) {
 	m := &message{content: t.Content}
-	r, err := t.Content.Open()
+	text, err := readSmall(t.Content)
+	if err != nil {
+		return nil, err
+	}
+	if text != nil {
+		m.content = text
+	}
+	r, err := m.content.Open()
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +50,45 @@ func newMessage(t mail.Transaction) (*message, error) {
 		return nil, err
 	}
 	m.utf8 = m.traits.headerUTF8 || t.Envelope.From.NeedsUTF8()
+	if text != nil && !m.traits.untidy {
+		m.plain = &payload{content: text, size: int64(len(text)), small: text, flat: !m.traits.dotted}
+		return m, nil
+	}
 	m.plain, err = newPayload(m.content, form{}, m.traits.wireSize)
 	return m, err
+}
+
+// wholeContent is content in memory.
+type wholeContent []byte
+
+// Open implements mail.Content.
+func (m wholeContent) Open() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m)), nil }
+
+// Size implements mail.Content.
+func (m wholeContent) Size() int64 { return int64(len(m)) }
+
+// readSmall reads content that is small; nil: it is not.
+func readSmall(c mail.Content) (wholeContent, error) {
+	size := c.Size()
+	if size > smallContent {
+		return nil, nil
+	}
+	if whole, ok := c.(mail.InMemory); ok && whole.Octets() != nil {
+		return whole.Octets(), nil
+	}
+	r, err := c.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead)) // the reading that finds the end wants room too
+	if _, err := b.ReadFrom(r); err != nil {
+		return nil, err
+	}
+	if int64(b.Len()) != size {
+		return nil, errContentChanged
+	}
+	return b.Bytes(), nil
 }
 
 // payloadFor is the content for a host with these extensions. Signed content is never converted, 8BITMIME or not: a broken

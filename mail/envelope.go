@@ -94,6 +94,13 @@ type Content interface {
 	Size() int64
 }
 
+// InMemory is Content that may be in memory as a whole: who wants all of it is spared a copy.
+type InMemory interface {
+	Content
+	// Octets is all of it, not to be altered; nil: it has to be opened.
+	Octets() []byte
+}
+
 // Transaction is the work of one delivery attempt: one message to recipients of one destination
 // (RFC 5321 s3.3).
 type Transaction struct {

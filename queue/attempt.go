@@ -117,6 +117,14 @@ func (i *inspected) Open() (io.ReadCloser, error) {
 	return inspectedReader{r, i}, nil
 }
 
+// Octets implements mail.InMemory.
+func (i *inspected) Octets() []byte {
+	if whole, ok := i.Content.(mail.InMemory); ok {
+		return whole.Octets()
+	}
+	return nil
+}
+
 func (i *inspected) note(err error) {
 	if errors.Is(err, ErrDamaged) {
 		i.damaged.Store(true)

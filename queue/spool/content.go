@@ -159,6 +159,7 @@ type held []byte
 
 func (h held) Open() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(h)), nil }
 func (h held) Size() int64                  { return int64(len(h)) }
+func (h held) Octets() []byte               { return h }
 
 // kept is content on the disk.
 type kept struct {
