@@ -26,7 +26,8 @@ func (s *Store) accept(m stored, content []byte, entries []journal.Entry) ([]que
 	s.mu.Unlock()
 
 	b := s.db.NewBatchWithSize(len(content) + 2048)
-	if err := s.putMessage(b, id, m, content); err != nil {
+	last := s.reserve(id)
+	if err := errors.Join(putReserved(b, last), s.putMessage(b, id, m, content)); err != nil {
 		return nil, s.withdraw(rows, err)
 	}
 	if err := errors.Join(putWaiting(b, rows), putHints(b, unhinted)); err != nil {
@@ -36,6 +37,7 @@ func (s *Store) accept(m stored, content []byte, entries []journal.Entry) ([]que
 		return nil, err
 	}
 	s.mu.Lock()
+	s.reserved = max(s.reserved, last)
 	s.lower(rows)
 	for _, r := range unhinted {
 		s.destination(r.destination).hinted = hintTime(r.due)
@@ -87,19 +89,22 @@ func (s *Store) nextID(m stored) queue.ID {
 	return s.lastID
 }
 
-// lastMessage is the highest id of a message that is there, damaged ones included; zero: there is none.
-func (s *Store) lastMessage() (queue.ID, error) {
-	last := queue.ID(0)
-	for _, kind := range []byte{kindMessage, kindQuarantine} {
-		key, err := s.lastKey(kind)
-		if err != nil {
-			return 0, err
-		}
-		if len(key) == messageKeyLength {
-			last = max(last, messageID(key))
-		}
+// reserve says what is to be written with a new message as the last id that may have been given: see reservedAhead. Zero: what is on the disk does.
+func (s *Store) reserve(id queue.ID) queue.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id+reservedAhead/2 <= s.reserved {
+		return 0
 	}
-	return last, nil
+	return id + reservedAhead
+}
+
+// putReserved adds what reserve said.
+func putReserved(b *pebble.Batch, last queue.ID) error {
+	if last == 0 {
+		return nil
+	}
+	return b.Set([]byte{kindLastID}, idKey(kindLastID, last)[1:], nil)
 }
 
 // firstRows are the waiting rows of a new message, one for each destination in the order of the envelope.
@@ -140,7 +145,7 @@ func (s *Store) putMessage(b *pebble.Batch, id queue.ID, m stored, content []byt
 	copy(op.Key, idKey(kindMessage, id))
 	copy(op.Value[copy(op.Value, header):], content)
 	seal(op.Value, id)
-	err := errors.Join(op.Finish(), b.Set([]byte{kindLastID}, reserved(id), nil))
+	err := op.Finish()
 	if err != nil || m.file == 0 {
 		return err
 	}

@@ -52,6 +52,9 @@ const (
 	rowTail = 1 + 1 + 2 + 8 + 8
 	// idSpare is the number of bits in an id behind the milliseconds.
 	idSpare = 20
+	// reservedAhead is how far the last id on the disk reaches beyond that of the message that carries it: ten seconds. Messages within the first half of it need not carry it
+	// again, and in the other half it does not matter in which order messages are committed.
+	reservedAhead queue.ID = 10_000 << idSpare
 	// heldRow is the priority of rows that no lease finds: only held recipients.
 	heldRow = 0xff
 	// turns is how many senders of a destination are told apart. Those whose names share a turn stand in one line: with 4096 a busy sender stands in the way of one other in
@@ -77,11 +80,6 @@ func moment(n uint64) time.Time {
 
 func idKey(kind byte, id queue.ID) []byte {
 	return binary.BigEndian.AppendUint64([]byte{kind}, uint64(id))
-}
-
-// reserved is what is written with each message as the last id: two seconds on, so that it does not matter in which order messages are committed.
-func reserved(id queue.ID) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(id+2000<<idSpare))
 }
 
 func messageID(key []byte) queue.ID { return queue.ID(binary.BigEndian.Uint64(key[1:])) }

@@ -340,20 +340,3 @@ func TestDamagedBlock(t *testing.T) {
 		t.Errorf("%d messages are in quarantine", n)
 	}
 }
-
-// The last id is known by the messages too.
-func TestLastMessage(t *testing.T) {
-	s := openAt(t, vfs.NewMem(), "/spool")
-	defer func() { _ = s.Close() }()
-	first := wait(t, s, []byte("text"), "a@b.example")
-	last := wait(t, s, []byte("text"), "a@b.example")
-	expect := func(where string) {
-		if id, err := s.lastMessage(); err != nil || id != last {
-			t.Errorf("%s: %v, want %v behind %v: %v", where, id, last, first, err)
-		}
-	}
-	expect("in the queue")
-	spoil(t, s, last)
-	finds(t, s)
-	expect("in quarantine")
-}

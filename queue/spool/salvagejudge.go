@@ -37,7 +37,7 @@ func (j *judging) run() error {
 		return err
 	}
 	b := j.c.b
-	last := max(j.c.kept, queue.ID(binary.BigEndian.Uint64(reserved(j.c.highest))))
+	last := max(j.c.kept, j.c.highest+reservedAhead)
 	for _, r := range j.c.ranges {
 		if r.start[0] != kindJournal {
 			continue

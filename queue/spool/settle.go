@@ -194,7 +194,7 @@ func (t *settling) spawn(report queue.Spawned) error {
 		Kind: journal.Accepted, Message: id.String(), Sender: m.Envelope.From.String(), MessageID: m.MessageID,
 		Reason: "reports about " + m.Origin.String(),
 	})
-	return errors.Join(t.s.putMessage(t.b, id, m, content), t.s.putRows(t.b, rows))
+	return errors.Join(putReserved(t.b, id+reservedAhead), t.s.putMessage(t.b, id, m, content), t.s.putRows(t.b, rows))
 }
 
 // remember keeps the reason of the last deferral of a destination, for lists.

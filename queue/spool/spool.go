@@ -56,6 +56,8 @@ type Store struct {
 	firsts budget // octets of content that fresh leases hold
 	files  atomic.Uint64
 
+	committing atomic.Int32 // commits that wait for their sync
+
 	life struct {
 		sync.Mutex
 		closed bool
