@@ -1,8 +1,10 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sternpost/mail"
@@ -31,7 +33,9 @@ type Config struct {
 type Override struct {
 	Domains     []string        `toml:"domains" doc:"\"example.org\" is that domain, \".example.org\" its subdomains."`
 	Lifetime    time.Duration   `toml:"lifetime" doc:"As queue.lifetime."`
+	DelayNotice time.Duration   `toml:"delay_notice" doc:"As queue.delay_notice. For a message to several destinations the earliest of their times counts."`
 	Backoff     []time.Duration `toml:"backoff" doc:"As queue.backoff."`
+	Jitter      float64         `toml:"jitter" doc:"As queue.jitter."`
 	WindowLimit int             `toml:"window_limit" doc:"How many attempts these destinations get at the same time at most, each."`
 	Rate        int             `toml:"rate" doc:"Attempts a minute at most, each. 0: no limit."`
 }
@@ -90,9 +94,7 @@ func (c Config) checkTimes() error {
 
 func (c Config) checkNumbers() error {
 	var errs []error
-	if !(c.Jitter >= 0 && c.Jitter <= 0.5) { // nor is it NaN
-		errs = append(errs, fmt.Errorf("queue.jitter: %v is not between 0 and 0.5", c.Jitter))
-	}
+	errs = append(errs, checkJitter("queue.jitter", c.Jitter))
 	if c.WindowStart < 1 {
 		errs = append(errs, fmt.Errorf("queue.window_start: %d is not a positive number", c.WindowStart))
 	}
@@ -123,8 +125,15 @@ func checkBackoff(name string, delays []time.Duration) error {
 	return nil
 }
 
+func checkJitter(name string, share float64) error {
+	if share >= 0 && share <= 0.5 { // nor is it NaN
+		return nil
+	}
+	return fmt.Errorf("%s: %v is not between 0 and 0.5", name, share)
+}
+
 func (o Override) check(name string) error {
-	errs := []error{checkBackoff(name+".backoff", o.Backoff)}
+	errs := []error{checkBackoff(name+".backoff", o.Backoff), checkJitter(name+".jitter", o.Jitter)}
 	if len(o.Domains) == 0 {
 		errs = append(errs, fmt.Errorf("%s: domains is empty, so nothing would ever match", name))
 	}
@@ -133,31 +142,28 @@ func (o Override) check(name string) error {
 			errs = append(errs, fmt.Errorf("%s: domains: %w", name, err))
 		}
 	}
-	if o.Lifetime < 0 || o.WindowLimit < 0 || o.Rate < 0 {
-		errs = append(errs, fmt.Errorf("%s: lifetime, window_limit and rate must not be negative", name))
+	if o.Lifetime < 0 || o.DelayNotice < 0 || o.WindowLimit < 0 || o.Rate < 0 {
+		errs = append(errs, fmt.Errorf("%s: lifetime, delay_notice, window_limit and rate must not be negative", name))
 	}
 	return errors.Join(errs...)
 }
 
 // forDestination is the first override that matches; its values are filled with those for all.
 func (c Config) forDestination(d mail.Domain) Override {
-	found := Override{Lifetime: c.Lifetime, Backoff: c.Backoff, WindowLimit: c.WindowLimit}
-	for _, o := range c.PerDestinations {
-		if !o.matches(d) {
-			continue
-		}
-		if o.Lifetime > 0 {
-			found.Lifetime = o.Lifetime
-		}
-		if len(o.Backoff) > 0 {
-			found.Backoff = o.Backoff
-		}
-		if o.WindowLimit > 0 {
-			found.WindowLimit = o.WindowLimit
-		}
-		found.Rate = o.Rate
+	found := Override{Lifetime: c.Lifetime, DelayNotice: c.DelayNotice, Backoff: c.Backoff, Jitter: c.Jitter, WindowLimit: c.WindowLimit}
+	i := slices.IndexFunc(c.PerDestinations, func(o Override) bool { return o.matches(d) })
+	if i < 0 {
 		return found
 	}
+	o := c.PerDestinations[i]
+	if len(o.Backoff) > 0 {
+		found.Backoff = o.Backoff
+	}
+	found.Lifetime = cmp.Or(o.Lifetime, found.Lifetime)
+	found.DelayNotice = cmp.Or(o.DelayNotice, found.DelayNotice)
+	found.Jitter = cmp.Or(o.Jitter, found.Jitter)
+	found.WindowLimit = cmp.Or(o.WindowLimit, found.WindowLimit)
+	found.Rate = o.Rate
 	return found
 }
 

@@ -41,6 +41,9 @@ func TestProbeTimes(t *testing.T) {
 		if got := w.times("dead.test", began); !slices.Equal(got, want) {
 			t.Errorf("probes after %v, want %v", got, want)
 		}
+		if leased := w.store.Counts().Leased; leased > len(want) {
+			t.Errorf("%d messages were taken from the store for %d probes", leased, len(want))
+		}
 	})
 }
 

@@ -288,8 +288,8 @@ func (s *schedule) fill(now time.Time) {
 	began := time.Now()
 	defer func() { s.fillTook = time.Since(began) }()
 	s.starved = true
-	s.lease(now, leaseLow, s.known)
-	s.lease(now, leaseBatch, s.busy)
+	s.lease(now, s.toBegin)
+	s.lease(now, s.toGoOn)
 	next, any, err := s.store.Next(s.ctx)
 	switch {
 	case err != nil:
@@ -306,13 +306,13 @@ func (s *schedule) fill(now time.Time) {
 	}
 }
 
-// lease takes due work of the destinations that except lets through.
-func (s *schedule) lease(now time.Time, each int, except func(mail.Domain) bool) {
-	room := min(s.current().MaxReady-s.count, leaseBatch, s.ramp.take(now))
-	if room <= 0 {
+// lease takes due work of the destinations that have room.
+func (s *schedule) lease(now time.Time, room func(mail.Domain) int) {
+	most := min(s.current().MaxReady-s.count, leaseBatch, s.ramp.take(now))
+	if most <= 0 {
 		return
 	}
-	work, err := s.store.Lease(s.ctx, Want{Now: now, Most: room, PerDestination: each, Except: except})
+	work, err := s.store.Lease(s.ctx, Want{Now: now, Most: most, Room: room})
 	if err != nil {
 		s.complain("the store gives no work", err)
 	}
@@ -323,23 +323,39 @@ func (s *schedule) lease(now time.Time, each int, except func(mail.Domain) bool)
 	}
 }
 
-// known says which destinations have something at hand. Those that have nothing come first: the others may fill the memory and not move.
-func (s *schedule) known(domain mail.Domain) bool {
-	d := s.destinations[domain]
-	return d != nil && (d.count > 0 || d.dead() && d.underWay > 0)
-}
-
-// busy says which destinations have enough at hand.
-func (s *schedule) busy(domain mail.Domain) bool {
+// toBegin is room for destinations that have nothing at hand. They come first: the others may fill the memory and not move.
+func (s *schedule) toBegin(domain mail.Domain) int {
 	d := s.destinations[domain]
 	switch {
 	case d == nil:
-		return false
+		return leaseLow
 	case d.dead():
-		return d.count+d.underWay > 0
+		return d.forProbe()
+	case d.count > 0:
+		return 0
 	default:
-		return d.count >= leaseLow && s.now().Sub(d.leased) < leaseAgain
+		return leaseLow
 	}
+}
+
+// toGoOn is room for the others, unless they have enough.
+func (s *schedule) toGoOn(domain mail.Domain) int {
+	d := s.destinations[domain]
+	switch {
+	case d == nil:
+		return leaseBatch
+	case d.dead():
+		return d.forProbe()
+	case d.count >= leaseLow && s.now().Sub(d.leased) < leaseAgain:
+		return 0
+	default:
+		return leaseBatch
+	}
+}
+
+// forProbe is the room of a dead destination: it is tried with one message.
+func (d *destination) forProbe() int {
+	return max(0, 1-d.count-d.underWay)
 }
 
 func (s *schedule) complain(what string, err error) {

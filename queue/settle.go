@@ -18,7 +18,7 @@ const settleBatch = 512
 // logged.
 func (q *Queue) settleAll() {
 	for r := range q.results {
-		batch := []result{r}
+		batch := append(make([]result, 0, 1+len(q.results)), r)
 	gather:
 		for len(batch) < settleBatch {
 			select {
@@ -54,7 +54,8 @@ type result struct {
 // settle commits what became of a batch, and says what was recorded and whether the store takes more. Work whose attempt proved nothing, because we were stopped, goes back as it
 // was. After a failed commit nothing is known of the disk: the store has stopped, and start-up finds the work as it was.
 func (q *Queue) settle(batch []result) (settled []result, ok bool) {
-	var work []Settlement
+	work := make([]Settlement, 0, len(batch))
+	settled = make([]result, 0, len(batch))
 	for _, r := range batch {
 		if r.attempt != nil && q.interrupted(r.attempt) {
 			q.store.Return([]Owed{r.owed})

@@ -208,6 +208,29 @@ func TestLifetimeOfADestination(t *testing.T) {
 	})
 }
 
+// The notice of a delay comes at the time of the destination.
+func TestNoticeOfADestination(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *queue.Config) {
+			c.PerDestinations = []queue.Override{{Domains: []string{"urgent.test"}, DelayNotice: time.Hour, Jitter: 0.5}}
+		})
+		w.answer("urgent.test", greylisted)
+		w.answer("grey.test", greylisted)
+		for _, recipients := range [][]string{{"u@urgent.test"}, {"u@grey.test"}} {
+			w.submit("me@us.test", recipients...)
+		}
+		for _, check := range []struct {
+			after   time.Duration
+			notices int
+		}{{59 * time.Minute, 0}, {2 * time.Minute, 1}, {178 * time.Minute, 1}, {2 * time.Minute, 2}} {
+			pass(check.after)
+			if n := len(w.tries("us.test")); n != check.notices {
+				t.Errorf("%d notices, want %d", n, check.notices)
+			}
+		}
+	})
+}
+
 // Mail from nobody lives as long as a report.
 func TestLifetimeOfMailFromNobody(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -91,10 +91,22 @@ type Store interface {
 // Want says what Lease should give.
 type Want struct {
 	Now time.Time
-	// Most is how much work at most, over all destinations; PerDestination how much of one.
+	// Most is how much work at most, over all destinations; PerDestination how much of one, zero: no limit of its own.
 	Most, PerDestination int
-	// Except says which destinations to pass over, because they have enough under way. Nil: none.
-	Except func(destination mail.Domain) bool
+	// Room says how much of a destination at most, where that is less; with 0 it is passed over. Nil: nothing.
+	Room func(destination mail.Domain) int
+}
+
+// Of is how much work of a destination is wanted at most.
+func (w Want) Of(destination mail.Domain) int {
+	most := w.Most
+	if w.PerDestination > 0 {
+		most = min(most, w.PerDestination)
+	}
+	if w.Room != nil {
+		most = min(most, w.Room(destination))
+	}
+	return most
 }
 
 // Settlement is what became of one Owed.

@@ -83,7 +83,8 @@ func (t terms) next(o Owed, state RecipientState, outcome mail.Outcome) Recipien
 	if outcome.Reply.Transient() {
 		past.Hint = RetryHint(outcome.Reply.Text())
 	}
-	due, more := NextDue(t.config.forDestination(o.Destination).Backoff, t.config.Jitter, past)
+	terms := t.config.forDestination(o.Destination)
+	due, more := NextDue(terms.Backoff, terms.Jitter, past)
 	if !more {
 		return expired(state)
 	}
@@ -145,10 +146,16 @@ func (s Submission) begin() time.Time {
 	return s.Received
 }
 
-// notice is when the sender is told of the delay of a message; zero: never.
+// notice is when the sender is told of the delay of a message; zero: never. It is told once, so the destination that has the shortest time decides.
 func (t terms) notice(s Submission) time.Time {
-	at := s.begin().Add(t.config.DelayNotice)
-	if t.config.DelayNotice == 0 || s.Envelope.From.IsNull() || !at.Before(s.Expires) {
+	delay := time.Duration(0)
+	for _, r := range s.Envelope.Recipients {
+		if own := t.config.forDestination(r.Address.Domain).DelayNotice; delay == 0 || own > 0 && own < delay {
+			delay = own
+		}
+	}
+	at := s.begin().Add(delay)
+	if delay == 0 || s.Envelope.From.IsNull() || !at.Before(s.Expires) {
 		return time.Time{}
 	}
 	return at

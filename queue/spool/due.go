@@ -127,7 +127,7 @@ func (l *look) ripe(w queue.Want) []mail.Domain {
 			continue
 		}
 		next[name] = never
-		if w.Except != nil && w.Except(name) {
+		if w.Of(name) == 0 {
 			continue
 		}
 		if d := l.visit(at, name, now); d.next <= now {

@@ -3,6 +3,7 @@ package spool
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -27,6 +28,7 @@ func (s *Store) options() *pebble.Options {
 		CacheSize:                   blockCache,
 		MemTableSize:                s.disk.memtable(),
 		MemTableStopWritesThreshold: memtables,
+		WALMinSyncInterval:          s.syncInterval,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               256 << 20,
@@ -37,6 +39,21 @@ func (s *Store) options() *pebble.Options {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	return options
+}
+
+// Group commits. One sync serves all commits that wait for it, so where many wait, the next one is delayed a little: fewer and larger ones cost less, and
+// each sender waits for his own as long as for those of the others. Where few wait, nobody is served by waiting.
+const (
+	crowded     = 8 // commits under way
+	crowdedWait = 1500 * time.Microsecond
+)
+
+// syncInterval is how long after a sync the next one is made at the earliest.
+func (s *Store) syncInterval() time.Duration {
+	if s.committing.Load() < crowded {
+		return 0
+	}
+	return crowdedWait
 }
 
 // engineLog is what Pebble writes to.
@@ -174,6 +191,8 @@ func (s *Store) fail(err error) {
 // commit applies b and waits until it is synced, or until the store has failed. The goroutine of the write is parked in Fatalf then, so it cannot be the
 // caller's.
 func (s *Store) commit(b *pebble.Batch, how *pebble.WriteOptions) error {
+	s.committing.Add(1)
+	defer s.committing.Add(-1)
 	done := make(chan error, 1)
 	// A commit that comes after the log writer has failed, and before Fatalf has told of it, panics in Pebble.
 	go func() { done <- orPanic(func() error { return s.db.Apply(b, how) }) }()

@@ -91,9 +91,6 @@ func (s *Store) Lease(ctx context.Context, w queue.Want) ([]queue.Owed, error) {
 	if err := ctx.Err(); err != nil || w.Most <= 0 {
 		return nil, err
 	}
-	if w.PerDestination <= 0 {
-		w.PerDestination = w.Most
-	}
 	rows, err := s.takeDue(w)
 	if err != nil {
 		return nil, err
@@ -113,7 +110,7 @@ func (s *Store) takeDue(w queue.Want) ([]row, error) {
 	ripe := look.ripe(w)
 	var rows []row
 	for _, d := range ripe {
-		rows = append(rows, look.takeFrom(d, nanos(w.Now), min(w.PerDestination, w.Most-len(rows)))...)
+		rows = append(rows, look.takeFrom(d, nanos(w.Now), min(w.Of(d), w.Most-len(rows)))...)
 	}
 	if err := look.close(); err != nil {
 		s.putBack(rows)

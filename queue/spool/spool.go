@@ -67,6 +67,7 @@ type Store struct {
 	// mu guards what follows. It is held while rows of the index are read, never while a sync is waited for.
 	mu           sync.Mutex
 	lastID       queue.ID
+	reserved     queue.ID // the last id that may have been given, as it is on the disk; zero: unknown
 	messages     map[queue.ID]*message
 	destinations map[mail.Domain]*destination
 	crowd        int    // how many destinations are remembered before the idle ones are forgotten again

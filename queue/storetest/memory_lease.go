@@ -35,7 +35,7 @@ func byDue(a, b queue.Owed) int {
 	return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID))
 }
 
-// Lease gives work that is due. Except is called while m is locked.
+// Lease gives work that is due. Room is called while m is locked.
 func (m *Memory) Lease(ctx context.Context, w queue.Want) ([]queue.Owed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -45,11 +45,7 @@ func (m *Memory) Lease(ctx context.Context, w queue.Want) ([]queue.Owed, error) 
 	}
 	var leased []queue.Owed
 	for _, due := range m.eligible(w) {
-		most := w.Most - len(leased)
-		if w.PerDestination > 0 {
-			most = min(most, w.PerDestination)
-		}
-		leased = append(leased, m.inTurn(due, most)...)
+		leased = append(leased, m.inTurn(due, min(w.Of(due[0].Destination), w.Most-len(leased)))...)
 	}
 	for i, o := range leased {
 		m.lease(o)
@@ -72,7 +68,7 @@ func (m *Memory) lease(o queue.Owed) {
 func (m *Memory) eligible(w queue.Want) [][]queue.Owed {
 	var lists [][]queue.Owed
 	for d, work := range m.waiting() {
-		if m.suspended[d].After(w.Now) || w.Except != nil && w.Except(d) {
+		if m.suspended[d].After(w.Now) || w.Of(d) == 0 {
 			continue
 		}
 		work = slices.DeleteFunc(work, func(o queue.Owed) bool { return o.Due.After(w.Now) })

@@ -16,7 +16,7 @@ func leaseTests() map[string]func(*trial) {
 		"return":                    testReturn,
 		"by due time":               testDueOrder,
 		"most and per destination":  testMost,
-		"except":                    testExcept,
+		"room":                      testRoom,
 		"what has gone is no work":  testGone,
 		"send at":                   testSendAt,
 		"suspend":                   testSuspend,
@@ -111,18 +111,18 @@ func testMost(r *trial) {
 	expect(r, "the rest", len(r.lease(after(1))), 5)
 }
 
-func testExcept(r *trial) {
-	for i := range 9 {
-		r.waiting(letter("a@a.example", fmt.Sprintf("x@%d.example", i%3)))
+func testRoom(r *trial) {
+	for i := range 12 {
+		r.waiting(letter("a@a.example", fmt.Sprintf("x@%d.example", i%4)))
 	}
 	asked := map[mail.Domain]bool{}
-	work := r.want(queue.Want{Now: start(), Most: 4, PerDestination: 10, Except: func(d mail.Domain) bool {
+	work := r.want(queue.Want{Now: start(), Most: 9, PerDestination: 2, Room: func(d mail.Domain) int {
 		asked[d] = true
-		return d == "0.example" || d == "2.example"
+		return map[mail.Domain]int{"1.example": 10, "2.example": 1}[d]
 	}})
-	expect(r, "only the other", destinations(work), "[1.example 1.example 1.example]")
-	expect(r, "all were asked", len(asked), 3)
-	expect(r, "the rest is there", len(r.lease(start())), 6)
+	expect(r, "as much as there is room for", destinations(work), "[1.example 1.example 2.example]")
+	expect(r, "all were asked", len(asked), 4)
+	expect(r, "the rest is there", len(r.lease(start())), 9)
 }
 
 // testGone: what was taken or changed by another way does not stand in the place of what is due.

@@ -112,7 +112,13 @@ func (w *twin) leases() string {
 	want := queue.Want{Now: w.now, Most: 1 + w.random.IntN(12), PerDestination: 1 + w.random.IntN(5)}
 	if w.one(3) {
 		passed := w.domain()
-		want.Except = func(d mail.Domain) bool { return d == passed }
+		room := w.random.IntN(3)
+		want.Room = func(d mail.Domain) int {
+			if d == passed {
+				return room
+			}
+			return want.Most
+		}
 	}
 	lists := w.model.eligible(want)
 	store := w.want(want)
@@ -133,7 +139,8 @@ func (w *twin) leases() string {
 func (w *twin) checkChoice(want queue.Want, lists [][]queue.Owed, store []queue.Owed) {
 	total := 0
 	for _, list := range lists {
-		d, most := list[0].Destination, min(want.PerDestination, len(list))
+		d := list[0].Destination
+		most := min(want.Of(d), len(list))
 		given := slices.DeleteFunc(slices.Clone(store), func(o queue.Owed) bool { return o.Destination != d })
 		expect(w.trial, fmt.Sprintf("%d of %s are within the limit of %d", len(given), d, most), len(given) <= most, true)
 		w.checkPriorities(given, list)
