@@ -68,7 +68,9 @@ type Refusal struct {
 }
 
 // Error implements error.
-func (r *Refusal) Error() string { return strconv.Itoa(r.Code) + " " + r.Status.String() + " " + r.Text }
+func (r *Refusal) Error() string {
+	return strconv.Itoa(r.Code) + " " + r.Status.String() + " " + r.Text
+}
 
 // Intake is what stands behind every door: the rules for senders and recipients, what is done to a header, and the queue. All doors give the same promise,
 // since it is given here. Safe for concurrent use.
