@@ -87,7 +87,7 @@ func inBubble(t *testing.T, change func(*Config), f func(w *world)) {
 		}
 		w := &world{drop: &drop{}, t: t, network: &smtptest.Network{}, served: make(chan error, 1)}
 		listen := func(_, at string) (net.Listener, error) { return w.network.Listen(at) }
-		s, err := New(c, Deps{Queue: w.drop, Hostname: hostname, Listen: listen})
+		s, err := New(c, Deps{Intake: newDesk(t, IntakeConfig{}, w.drop), Hostname: hostname, Listen: listen})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,6 +101,16 @@ func inBubble(t *testing.T, change func(*Config), f func(w *world)) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
+}
+
+// newDesk is the intake before a queue.
+func newDesk(t testing.TB, c IntakeConfig, q Acceptor) *Desk {
+	t.Helper()
+	d, err := NewIntake(c, IntakeDeps{Queue: q, Hostname: hostname})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // client speaks as it likes.
