@@ -103,6 +103,11 @@ func (j *judging) present(id queue.ID, value []byte, t trace) error {
 	}
 	saved = t.end(c) || saved
 	over := !slices.ContainsFunc(c.states, func(s queue.RecipientState) bool { return !s.State.Final() })
+	if !t.dead && !over {
+		if over, err = j.unfounded(m.Origin); err != nil {
+			return err
+		}
+	}
 	if t.dead || over {
 		j.settled++
 		return j.c.b.Delete(idKey(kindMessage, id), nil)
@@ -126,6 +131,31 @@ func (j *judging) present(id queue.ID, value []byte, t trace) error {
 		err = j.whole(id, m)
 	}
 	return err
+}
+
+// unfounded says whether a report about origin is half of a commit whose other half is lost: origin waits, and neither a failure nor a notice is recorded for it. Both will come again.
+// Ids go up, so origin has been judged.
+func (j *judging) unfounded(origin queue.ID) (bool, error) {
+	if origin == 0 {
+		return false, nil
+	}
+	if err := j.c.flush(true); err != nil {
+		return false, err
+	}
+	waits, err := j.c.s.has(idKey(kindMessage, origin))
+	if err != nil || !waits {
+		return false, err
+	}
+	value, closer, err := j.c.s.db.Get(idKey(kindStates, origin))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	states, err := decodeStates(value)
+	told := slices.ContainsFunc(states, func(s queue.RecipientState) bool { return s.State == queue.Failed || s.Noticed })
+	return !told, errors.Join(err, closer.Close())
 }
 
 // headerOfMessage reads a message whose checksum was checked before, and whose content may have been left out.

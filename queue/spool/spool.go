@@ -28,9 +28,10 @@ import (
 
 // Config is what an operator may set. It is part of the section [queue].
 type Config struct {
-	Directory    string `toml:"directory" doc:"Where the queue and its journal are kept. One process owns it."`
-	JournalDays  int    `toml:"journal_days" doc:"How many days the journal is kept."`
-	JournalBytes int64  `toml:"journal_bytes" doc:"How large the journal may grow, in octets; the oldest day goes first. 0: 10 GiB, but at most a tenth of the disk."`
+	Directory   string // one process owns it
+	JournalDays int    // how long the journal is kept
+	// JournalBytes is how large it may grow, in octets; the oldest day goes first. 0: 10 GiB, but at most a tenth of the disk.
+	JournalBytes int64
 }
 
 // DefaultConfig is the configuration of an operator who said nothing, but for the directory.
@@ -52,8 +53,8 @@ type Store struct {
 	watch   watch
 	marker  string // the file that asks the next start to rebuild; empty: there is none
 
-	drafts budget // octets of content that drafts hold
-	firsts budget // octets of content that fresh leases hold
+	drafts budget // octets of content in memory, of drafts and of leases together
+	firsts budget // the part of them that leases hold
 	files  atomic.Uint64
 
 	committing atomic.Int32 // commits that wait for their sync
