@@ -130,7 +130,7 @@ func (d *Desk) Submit(ctx context.Context, l Letter, content io.Reader) (Receipt
 	}
 	receipt, err := d.accept(ctx, r.submission(l, h, now), m)
 	if to := r.guard.RedirectAll; err == nil && !to.IsZero() {
-		d.deps.Log.Info("recipients replaced", zap.Stringer("msg", receipt.ID), zap.Int("recipients", len(l.Envelope.Recipients)), zap.Stringer("recipient", to))
+		d.deps.Log.Info("recipients replaced", zap.Stringer("id", receipt.ID), zap.Int("recipients", len(l.Envelope.Recipients)), zap.Stringer("recipient", to))
 	}
 	if err != nil || receipt.Repeated {
 		d.refund(l, r, now)
