@@ -120,7 +120,7 @@ func (s *session) submit(c *content) (queue.ID, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.door.deps.Queue.Submit(s.door.submissions, queue.Submission{
+	accepted, err := s.door.deps.Queue.Submit(s.door.submissions, queue.Submission{
 		Envelope:  s.envelope,
 		Sender:    s.envelope.From.String(),
 		Priority:  h.priority(),
@@ -128,6 +128,7 @@ func (s *session) submit(c *content) (queue.ID, error) {
 		MessageID: h.messageID(),
 		Peer:      s.wire.address.String(),
 	}, newMessage(s.head, c, &h))
+	return accepted.ID, err
 }
 
 // verdict is the reply to a message that was not accepted: what is wrong with the content comes before what the queue makes of it.
