@@ -70,7 +70,9 @@ func (w *twin) minutes(most int) time.Time {
 
 func (w *twin) one(in int) bool { return w.random.IntN(in) == 0 }
 
-func (w *twin) accepts() string {
+func (w *twin) accepts() string { return w.hands(w.one(2)) }
+
+func (w *twin) hands(keyed bool) string {
 	var recipients []string
 	for i := range 1 + w.random.IntN(4) {
 		recipients = append(recipients, fmt.Sprintf("%d@%s", i, w.domain()))
@@ -80,7 +82,7 @@ func (w *twin) accepts() string {
 	if w.one(4) {
 		s.SendAt = w.minutes(100)
 	}
-	if w.one(2) {
+	if keyed {
 		s.Key, s.Digest = w.name(), [32]byte{byte(w.random.IntN(2))}
 	}
 	model, refused := (&trial{T: w.T, store: w.model}).hand(w.Context(), s, 10)
@@ -287,7 +289,7 @@ func (w *twin) changes() string {
 
 // reopens accepts a message first: a crash may undo suspensions behind the last commit.
 func (w *twin) reopens() string {
-	told := w.accepts()
+	told := w.hands(false)
 	w.store, w.model, w.held = w.reopen(w.T, w.store), w.model.Reopen(), nil
 	return told + ", reopen"
 }
