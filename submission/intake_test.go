@@ -1,6 +1,7 @@
 package submission
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -432,4 +433,55 @@ func TestIntakeConfigIsChecked(t *testing.T) {
 			t.Errorf("NewIntake accepts %+v", d)
 		}
 	}
+}
+
+// ledger is an Acceptor that knows keys, as the queue does.
+type ledger struct {
+	drop
+	digests map[string][32]byte
+}
+
+func (k *ledger) Submit(ctx context.Context, s queue.Submission, content io.Reader) (queue.Accepted, error) {
+	accepted, err := k.drop.Submit(ctx, s, content)
+	known, again := k.digests[s.Sender+s.Key]
+	digest := content.(queue.Digester).Digest()
+	switch {
+	case err != nil || s.Key == "":
+		return accepted, err
+	case again && known != digest:
+		return queue.Accepted{}, queue.ErrOtherContent
+	case again:
+		return queue.Accepted{ID: 77, Repeated: true}, nil
+	}
+	k.digests[s.Sender+s.Key] = digest
+	return accepted, nil
+}
+
+func TestKeysGoToTheQueue(t *testing.T) {
+	desk, err := NewIntake(IntakeConfig{RecipientsPerHour: 2}, IntakeDeps{Queue: &ledger{digests: map[string][32]byte{}}, Hostname: hostname})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(user, key, content string) (Receipt, error) {
+		l := letter(t, user, "a@b.example", "c@d.example")
+		l.Key = key
+		return desk.Submit(t.Context(), l, strings.NewReader(content))
+	}
+	for n := range 5 { // what was accepted before does not count
+		header := []string{"Subject: x\r\n\r\nbody\r\n", "Idempotency-Key: k\r\nSubject: x\r\nBcc: y\r\n\r\nbody\r\n"}[n%2]
+		if receipt, err := send("shop", "k", header); err != nil || receipt.Repeated != (n > 0) {
+			t.Errorf("time %d: %+v, %v", n, receipt, err)
+		}
+	}
+	_, err = send("shop", "k", "Subject: x\r\n\r\nother\r\n")
+	wantRefusal(t, "other content", err, "554 5.6.0 another message was accepted with the same Idempotency-Key")
+	if !errors.Is(err, queue.ErrOtherContent) {
+		t.Errorf("%v is not ErrOtherContent", err)
+	}
+	if receipt, err := send("shop", "", "Subject: x\r\n\r\nother\r\n"); err != nil || receipt.Repeated {
+		t.Errorf("without a key: %+v, %v", receipt, err)
+	}
+	desk.deps.Queue.(*ledger).refuse = queue.ErrOver
+	_, err = send("", "", "\r\n")
+	wantRefusal(t, "too late", err, "550 5.4.7 ")
 }
