@@ -22,9 +22,9 @@ type sink struct{}
 
 func (sink) Ready() error { return nil }
 
-func (sink) Submit(_ context.Context, _ queue.Submission, content io.Reader) (queue.ID, error) {
+func (sink) Submit(_ context.Context, _ queue.Submission, content io.Reader) (queue.Accepted, error) {
 	_, err := io.Copy(io.Discard, content)
-	return 1, err
+	return queue.Accepted{ID: 1}, err
 }
 
 // plain is a backend of go-smtp that discards: what there would be without us.
@@ -78,7 +78,7 @@ func startServer(b *testing.B) string {
 	bound := make(chan string, 1)
 	config := DefaultConfig()
 	config.Listen = []string{"127.0.0.1:0"}
-	s, err := New(config, Deps{Queue: sink{}, Hostname: hostname, Listen: func(network, address string) (net.Listener, error) {
+	s, err := New(config, Deps{Intake: newDesk(b, IntakeConfig{}, sink{}), Hostname: hostname, Listen: func(network, address string) (net.Listener, error) {
 		l, err := net.Listen(network, address)
 		if err == nil {
 			bound <- l.Addr().String()

@@ -7,12 +7,16 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"sternpost/mail"
 )
 
 // Config is the section [submission] of the configuration. The doc tags are its documentation.
 type Config struct {
 	Listen                   []string      `toml:"listen" doc:"Where SMTP is listened for, as address:port. Empty: nowhere."`
 	Networks                 []string      `toml:"networks" doc:"Who may submit: networks as address/bits, or single addresses. Others are turned away with 554. There is no other check, so name only networks whose every program may send mail."`
+	Domain                   string        `toml:"domain" doc:"The domain of addresses that have none, such as the root of cron, as recipients and as senders. Empty: our own name."`
+	RecipientsPerHour        int           `toml:"recipients_per_hour" doc:"How many recipients each user may send to in any hour, unless the user has a limit of his own. Those who did not authenticate have none. 0: no limit."`
 	MaxSize                  int64         `toml:"max_size" doc:"The largest message in octets; a message of exactly this size is accepted."`
 	MaxLine                  int           `toml:"max_line" doc:"The longest line of a message in octets. Applications send lines far longer than the 1000 of RFC 5321; delivery converts them."`
 	MaxRecipients            int           `toml:"max_recipients" doc:"The most recipients of one message, 100 to 10000. The client is told 452 for the rest, and submits again for them."`
@@ -23,6 +27,7 @@ type Config struct {
 	MinRate                  int64         `toml:"min_rate" doc:"The least rate at which a message must come in, in octets a second."`
 	WriteTimeout             time.Duration `toml:"write_timeout" doc:"How long a client may take to read a reply."`
 	Drain                    time.Duration `toml:"drain" doc:"How long the end of the program waits for messages that are between DATA and the reply."`
+	Users                    []User        `toml:"users" doc:"Who may authenticate, and what is allowed then."`
 }
 
 // DefaultConfig is what an empty section means.
@@ -60,7 +65,20 @@ func (c Config) Check() error {
 	if c.MaxRecipients < 100 || c.MaxRecipients > 10_000 {
 		errs = append(errs, fmt.Errorf("submission.max_recipients: %d is not between 100 and 10000", c.MaxRecipients))
 	}
-	return errors.Join(append(errs, c.checkNumbers(), c.checkTimes())...)
+	return errors.Join(append(errs, c.checkIntake(), c.checkNumbers(), c.checkTimes())...)
+}
+
+func (c Config) checkIntake() error {
+	errs := []error{checkUsers(c.Users)}
+	if c.Domain != "" {
+		if _, err := mail.ParseDomain(c.Domain); err != nil {
+			errs = append(errs, fmt.Errorf("submission.domain: %w", err))
+		}
+	}
+	if c.RecipientsPerHour < 0 {
+		errs = append(errs, fmt.Errorf("submission.recipients_per_hour: %d is negative", c.RecipientsPerHour))
+	}
+	return errors.Join(errs...)
 }
 
 func (c Config) checkNumbers() error {

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"time"
 
 	"github.com/emersion/go-smtp"
 	"go.uber.org/zap"
@@ -22,20 +20,13 @@ type session struct {
 	open     bool // MAIL was accepted
 	envelope mail.Envelope
 	utf8     bool
-	protocol string // of the Received field
-	head     []byte // the begin of the content; kept for the next message
+	client   Client // as of the transaction
 }
-
-// keptHead is how large a head a connection keeps while it does nothing.
-const keptHead = 8 << 10
 
 // Reset ends the transaction (RFC 5321 s4.1.1.5).
 func (s *session) Reset() {
 	s.open, s.utf8 = false, false
 	s.envelope = mail.Envelope{}
-	if cap(s.head) > keptHead {
-		s.head = nil
-	}
 }
 
 // Logout has nothing to free.
@@ -46,15 +37,20 @@ func (s *session) Mail(_ string, o *smtp.MailOptions) error {
 	if s.open {
 		return refusal(503, "5.5.1", "a transaction is under way; RSET ends it") // RFC 5321 s4.1.4: no nested MAIL
 	}
-	if err := s.door.deps.Queue.Ready(); err != nil {
+	if err := s.door.deps.Intake.Ready(); err != nil {
 		return s.trouble(err)
 	}
 	from, err := parsePath(string(s.wire.command), o.UTF8)
 	if err != nil {
 		return err
 	}
+	s.client = Client{
+		Door: DoorSMTP, UID: -1, Address: s.wire.address, Helo: s.conn.Hostname(), Protocol: protocol(s.wire.extended, o.UTF8),
+	}
+	if err := s.door.deps.Intake.Sender(s.client, from); err != nil {
+		return s.answer(err)
+	}
 	s.open, s.utf8 = true, o.UTF8
-	s.protocol = protocol(s.wire.extended, o.UTF8)
 	s.envelope = mail.Envelope{From: from, EnvelopeID: o.EnvelopeID, Return: string(o.Return)}
 	return nil
 }
@@ -70,7 +66,7 @@ func protocol(extended, utf8 bool) string {
 	return "SMTP"
 }
 
-// Rcpt adds a recipient. One that is named twice gets the message once, with the wishes of the first time.
+// Rcpt adds a recipient, or those that it stands for.
 func (s *session) Rcpt(_ string, o *smtp.RcptOptions) error {
 	to, err := parsePath(string(s.wire.command), s.utf8)
 	if err != nil {
@@ -83,10 +79,14 @@ func (s *session) Rcpt(_ string, o *smtp.RcptOptions) error {
 	if err != nil {
 		return err
 	}
-	same := func(other mail.Recipient) bool { return other.Address == r.Address }
-	if !slices.ContainsFunc(s.envelope.Recipients, same) {
-		s.envelope.Recipients = append(s.envelope.Recipients, r)
+	list, err := s.door.deps.Intake.Recipient(s.client, r)
+	if err != nil {
+		return s.answer(err)
 	}
+	if len(s.envelope.Recipients)+len(list) > maxLetter {
+		return refusal(452, "4.5.3", "too many recipients") // RFC 5321 s4.5.3.1.10
+	}
+	s.envelope.Recipients = append(s.envelope.Recipients, list...)
 	return nil
 }
 
@@ -94,11 +94,11 @@ func (s *session) Rcpt(_ string, o *smtp.RcptOptions) error {
 // not; whoever gets no well-formed end of the content loses the connection, so that nothing of it is taken for commands.
 func (s *session) Data(io.Reader) error {
 	c := s.wire.content(s.door.config)
-	id, err := s.submit(c)
+	receipt, err := s.door.deps.Intake.Submit(s.door.submissions, Letter{Client: s.client, Envelope: s.envelope, UTF8: s.utf8}, c)
 	c.drain()
 	if err == nil {
 		// go-smtp's own text for nil has no room for the id.
-		reply := &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "queued as " + id.String()}
+		reply := &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "queued as " + receipt.ID.String()}
 		s.wire.finish(c, line(reply))
 		return reply
 	}
@@ -109,38 +109,23 @@ func (s *session) Data(io.Reader) error {
 	return reply
 }
 
-// submit hands the message over, with the trace field before it.
-func (s *session) submit(c *content) (queue.ID, error) {
-	var h header
-	now := time.Now()
-	s.head = slices.Grow(s.head[:0], keptHead)
-	s.head = append(s.head, s.received(now)...)
-	var err error
-	s.head, err = readHead(s.head, c, &h)
-	if err != nil {
-		return 0, err
-	}
-	return s.door.deps.Queue.Submit(s.door.submissions, queue.Submission{
-		Envelope:  s.envelope,
-		Sender:    s.envelope.From.String(),
-		Priority:  h.priority(),
-		Received:  now,
-		MessageID: h.messageID(),
-		Peer:      s.wire.address.String(),
-	}, newMessage(s.head, c, &h))
-}
-
 // verdict is the reply to a message that was not accepted: what is wrong with the content comes before what the queue makes of it.
 func (s *session) verdict(c *content, err error) *smtp.SMTPError {
 	switch {
 	case c.refused != nil:
 		return c.refused
-	case errors.Is(err, errLoop):
-		return refusal(554, "5.4.6", errLoop.Error()) // RFC 5321 s6.3
 	case c.err != nil && isTimeout(c.err):
 		return refusal(421, "4.4.2", "the message came too slowly")
 	case c.err != nil && !errors.Is(c.err, io.EOF):
 		return refusal(421, "4.4.2", "the connection failed within the message")
+	}
+	return s.answer(err)
+}
+
+// answer is the reply to what the intake does not take.
+func (s *session) answer(err error) *smtp.SMTPError {
+	if r := new(Refusal); errors.As(err, &r) {
+		return &smtp.SMTPError{Code: r.Code, EnhancedCode: smtp.EnhancedCode(r.Status), Message: r.Text}
 	}
 	return s.trouble(err)
 }

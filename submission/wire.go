@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -139,8 +138,8 @@ func (w *wire) offer(line []byte) error {
 	if string(verb) == "EHLO" || string(verb) == "HELO" {
 		w.extended = string(verb) == "EHLO"
 	}
-	w.command = w.withDomain(append(w.command[:0], line...))
-	w.rest = w.command
+	w.command = append(w.command[:0], line...)
+	w.rest = withDomain(w.command)
 	return nil
 }
 
@@ -160,14 +159,19 @@ func isForeign(verb string) bool {
 	return false
 }
 
-// withDomain gives the one address that has no domain ours (RFC 5321 s4.5.1); go-smtp refuses it otherwise.
-func (w *wire) withDomain(line []byte) []byte {
-	const postmaster = "RCPT TO:<POSTMASTER>"
-	if len(line) < len(postmaster) || !strings.EqualFold(string(line[:len(postmaster)]), postmaster) {
+// withDomain gives a path that has no domain one, which nobody reads: go-smtp refuses it otherwise. What the client wrote is in command.
+func withDomain(line []byte) []byte {
+	verb := line[:max(0, bytes.IndexByte(line, ':'))]
+	if !bytes.EqualFold(verb, []byte("MAIL FROM")) && !bytes.EqualFold(verb, []byte("RCPT TO")) {
 		return line
 	}
-	at := len(postmaster) - 1
-	return fmt.Appendf(nil, "%s@%s%s", line[:at], w.hostname, line[at:])
+	begin := len(verb) + 1
+	bare := path(string(line))
+	if bare == "" || unquotedIndex(bare, "@") < len(bare) {
+		return line
+	}
+	at := begin + bytes.Index(line[begin:], []byte(bare)) + len(bare)
+	return fmt.Appendf(nil, "%s@localhost%s", line[:at], line[at:])
 }
 
 // refuse answers a line that go-smtp does not get to see; a client that goes on like that is hung up on.

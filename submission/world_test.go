@@ -39,25 +39,25 @@ type drop struct {
 
 func (d *drop) Ready() error { return d.ready }
 
-func (d *drop) Submit(ctx context.Context, s queue.Submission, content io.Reader) (queue.ID, error) {
+func (d *drop) Submit(ctx context.Context, s queue.Submission, content io.Reader) (queue.Accepted, error) {
 	var text strings.Builder
 	if _, err := io.Copy(&text, content); err != nil {
-		return 0, err
+		return queue.Accepted{}, err
 	}
 	if d.panics {
 		panic("a mistake")
 	}
 	if d.stall {
 		<-ctx.Done()
-		return 0, ctx.Err()
+		return queue.Accepted{}, ctx.Err()
 	}
 	if d.refuse != nil {
-		return 0, d.refuse
+		return queue.Accepted{}, d.refuse
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.taken = append(d.taken, accepted{s, text.String()})
-	return queue.ID(len(d.taken)), nil
+	return queue.Accepted{ID: queue.ID(len(d.taken))}, nil
 }
 
 func (d *drop) messages() []accepted {
@@ -87,7 +87,7 @@ func inBubble(t *testing.T, change func(*Config), f func(w *world)) {
 		}
 		w := &world{drop: &drop{}, t: t, network: &smtptest.Network{}, served: make(chan error, 1)}
 		listen := func(_, at string) (net.Listener, error) { return w.network.Listen(at) }
-		s, err := New(c, Deps{Queue: w.drop, Hostname: hostname, Listen: listen})
+		s, err := New(c, Deps{Intake: newDesk(t, IntakeConfig{}, w.drop), Hostname: hostname, Listen: listen})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,6 +101,16 @@ func inBubble(t *testing.T, change func(*Config), f func(w *world)) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
+}
+
+// newDesk is the intake before a queue.
+func newDesk(t testing.TB, c IntakeConfig, q Acceptor) *Desk {
+	t.Helper()
+	d, err := NewIntake(c, IntakeDeps{Queue: q, Hostname: hostname})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // client speaks as it likes.

@@ -30,6 +30,7 @@ type service struct {
 	store      *spool.Store
 	carrier    *carrier
 	queue      *queue.Queue
+	intake     *submission.Desk
 	submission *submission.Server
 	console    *console.Console
 	doors      *doors
@@ -44,7 +45,7 @@ func openService(sh *shell, c *configuration) (*service, error) {
 		return nil, withCode(exitAgain, err)
 	}
 	s.store = store
-	for _, open := range []func() error{s.openDelivery, s.openQueue, s.openSubmission, s.openConsole} {
+	for _, open := range []func() error{s.openDelivery, s.openQueue, s.openIntake, s.openSubmission, s.openConsole} {
 		if err := open(); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -76,6 +77,26 @@ func (s *service) openQueue() error {
 	return nil
 }
 
+// openIntake makes what stands behind every door.
+func (s *service) openIntake() error {
+	intake, err := submission.NewIntake(intakeConfig(s.config, s.config.Submission), submission.IntakeDeps{
+		Queue: s.queue, Hostname: s.hostname, Log: s.log, Seed: rand.Uint64(),
+	})
+	if err != nil {
+		return withCode(exitConfig, err)
+	}
+	s.intake = intake
+	return nil
+}
+
+// intakeConfig gathers what is said about mail that comes in. The section [submission] is that of the start.
+func intakeConfig(c *configuration, start submission.Config) submission.IntakeConfig {
+	guard, _ := c.Delivery.Guard() // loadConfig has checked it
+	return submission.IntakeConfig{
+		Domain: start.Domain, Users: start.Users, RecipientsPerHour: start.RecipientsPerHour, Aliases: c.Aliases, Guard: guard,
+	}
+}
+
 func (s *service) openSubmission() error {
 	opened, err := openDoors(s.config.Submission.Listen)
 	if err != nil {
@@ -83,7 +104,7 @@ func (s *service) openSubmission() error {
 	}
 	s.doors = opened
 	s.submission, err = submission.New(s.config.Submission, submission.Deps{
-		Queue: s.queue, Hostname: s.hostname, Log: s.log, Listen: opened.take,
+		Intake: s.intake, Hostname: s.hostname, Log: s.log, Listen: opened.take,
 	})
 	if err != nil {
 		return withCode(exitConfig, err)
@@ -132,11 +153,14 @@ func (s *service) reload() (renamed bool) {
 // adopt puts fresh in force, but for what is only read at the start.
 func (s *service) adopt(fresh *configuration) error {
 	old := s.config
-	if !reflect.DeepEqual(fresh.Delivery, old.Delivery) || !reflect.DeepEqual(fresh.Resolver, old.Resolver) {
-		r, err := openRooms(fresh, s.deliveryDeps(old)) // the listeners stay those of the start
-		if err != nil {
-			return err
-		}
+	r, err := s.freshRooms(fresh)
+	if err != nil {
+		return err
+	}
+	if err := s.intake.Reload(intakeConfig(fresh, old.Submission)); err != nil {
+		return errors.Join(err, closeRooms(r))
+	}
+	if r != nil {
 		s.carrier.replace(r, func(err error) {
 			if err != nil {
 				s.log.Warn("the old sessions did not end in order", zap.Error(err))
@@ -152,6 +176,22 @@ func (s *service) adopt(fresh *configuration) error {
 	fresh.Queue.JournalDays, fresh.Queue.JournalBytes = old.Queue.JournalDays, old.Queue.JournalBytes
 	s.config = fresh
 	return nil
+}
+
+// freshRooms opens other rooms, where fresh needs them; nil: it does not. The listeners stay those of the start.
+func (s *service) freshRooms(fresh *configuration) (*rooms, error) {
+	old := s.config
+	if reflect.DeepEqual(fresh.Delivery, old.Delivery) && reflect.DeepEqual(fresh.Resolver, old.Resolver) {
+		return nil, nil
+	}
+	return openRooms(fresh, s.deliveryDeps(old))
+}
+
+func closeRooms(r *rooms) error {
+	if r == nil {
+		return nil
+	}
+	return r.Close()
 }
 
 // tellRestart names the changes that only a restart puts in force.
