@@ -47,7 +47,7 @@ func (f *fakeIntake) alias(r mail.Recipient, to string) []mail.Recipient {
 func (f *fakeIntake) Recipient(_ Client, r mail.Recipient) ([]mail.Recipient, error) {
 	switch {
 	case f.refuses(r.Address):
-		return nil, &Refusal{Code: 550, Status: mail.Status{5, 1, 1}, Text: "nobody"}
+		return nil, refuse(550, "5.1.1", "nobody")
 	case r.Address.Local == "all":
 		return f.alias(r, "member"), nil
 	}
@@ -229,13 +229,14 @@ func TestRefusalsAreTranslated(t *testing.T) {
 		status int
 		retry  bool
 	}{
-		{&Refusal{550, mail.Status{5, 7, 1}, "no"}, 422, false},
-		{&Refusal{552, mail.Status{5, 3, 4}, "no"}, 413, false},
-		{&Refusal{450, mail.Status{4, 7, 1}, "no"}, 429, true},
-		{&Refusal{452, mail.Status{4, 3, 1}, "no"}, 507, true},
-		{&Refusal{451, mail.Status{4, 3, 0}, "no"}, 503, true},
+		{refuse(550, "5.7.1", "no"), 422, false},
+		{refuse(552, "5.3.4", "no"), 413, false},
+		{refuse(450, "4.7.1", "no"), 429, true},
+		{refuse(452, "4.3.1", "no"), 507, true},
+		{refuse(451, "4.3.0", "no"), 503, true},
 		{fmt.Errorf("the store: %w", queue.ErrFull), 507, true},
 		{queue.ErrStopped, 503, true},
+		{&Refusal{Code: 554, cause: queue.ErrOtherContent}, 409, false},
 		{errors.New("/var/lib/secret: gone"), 503, true},
 		{os.ErrDeadlineExceeded, 408, false},
 	} {

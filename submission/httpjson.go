@@ -36,7 +36,7 @@ type posted struct {
 type attachment struct {
 	Name    string `json:"name"`
 	Type    string `json:"type"`
-	Content octets `json:"content"`
+	Content encoded `json:"content"`
 	// InlineID is what the HTML calls it by, as in <img src="cid:logo">; then it is shown there and not listed.
 	InlineID string `json:"inline_id"`
 }
@@ -89,7 +89,7 @@ func (p *posting) address(m *posted) error {
 	if m.Sender == nil {
 		return nil
 	}
-	from, err := mail.ParseReversePath(*m.Sender)
+	from, err := reversePath(*m.Sender)
 	if err != nil {
 		return fieldError{"sender", mail.Escape(err.Error())}
 	}

@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-
-	"sternpost/mail"
 )
 
 // lineReader makes of a body what the door for SMTP makes of DATA: lines end in CRLF, and no CR or LF stands alone (RFC 5321 s2.3.8). Programs send files whose lines end
@@ -27,6 +25,9 @@ type lineReader struct {
 func newLineReader(body io.Reader, c Config) *lineReader {
 	return &lineReader{in: bufio.NewReaderSize(body, inBuffer), maxSize: c.MaxSize, maxLine: c.MaxLine}
 }
+
+// proven tells the intake that there is nothing more to be looked for.
+func (l *lineReader) proven() {}
 
 // Read gives out content. Its errors are io.EOF, a *Refusal, and those of the body; they stay.
 func (l *lineReader) Read(p []byte) (int, error) {
@@ -116,5 +117,5 @@ func (l *lineReader) take(text []byte, ending string) error {
 }
 
 func content550(text string) *Refusal {
-	return &Refusal{Code: 550, Status: mail.Status{5, 6, 0}, Text: text}
+	return refuse(550, "5.6.0", text)
 }

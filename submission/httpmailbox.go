@@ -150,14 +150,14 @@ func oneOrMore[T any](list *[]T, text []byte) error {
 	return nil
 }
 
-// octets are what a text in base64 stands for (RFC 4648 s4); blanks and line ends in it are passed over, since many programs fold it.
-type octets struct {
+// encoded is a text in base64 and what it stands for (RFC 4648 s4); blanks and line ends in it are passed over, since many programs fold it.
+type encoded struct {
 	content []byte
 	wrong   error
 }
 
 // UnmarshalJSON decodes the text. That it is wrong is kept until its place is known.
-func (o *octets) UnmarshalJSON(text []byte) error {
+func (o *encoded) UnmarshalJSON(text []byte) error {
 	var written string
 	if err := json.Unmarshal(text, &written); err != nil {
 		return err

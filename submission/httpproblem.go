@@ -51,7 +51,7 @@ const (
 )
 
 func tooLarge() *Refusal {
-	return &Refusal{Code: 552, Status: mail.Status{5, 3, 4}, Text: "the message is larger than submission.max_size"}
+	return refuse(552, "5.3.4", "the message is larger than submission.max_size")
 }
 
 // refuse answers with the problem that err is. What the client cannot help is logged.
@@ -83,6 +83,8 @@ func (h *HTTP) problem(err error) problem {
 		return known
 	case errors.As(err, &field):
 		return problem{status: http.StatusUnprocessableEntity, detail: field.Error(), field: field.field}
+	case errors.Is(err, queue.ErrOtherContent):
+		return problem{status: http.StatusConflict, detail: "another message was accepted with the same idempotency key", code: mail.Status{5, 6, 0}}
 	case errors.As(err, &refusal):
 		return translate(refusal)
 	case errors.Is(err, queue.ErrFull):

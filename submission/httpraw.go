@@ -68,17 +68,26 @@ func (p *posting) readParameters(parameters url.Values) error {
 		return err
 	}
 	var err error
-	if p.letter.Envelope.From, err = mail.ParseReversePath(from); err != nil {
+	if p.letter.Envelope.From, err = reversePath(from); err != nil {
 		return fieldError{"from", mail.Escape(err.Error())}
 	}
 	for _, text := range parameters["to"] {
-		a, err := mail.ParseAddress(text)
+		a, err := parseMailbox(text)
 		if err != nil {
 			return fieldError{"to", mail.Escape(err.Error())}
 		}
 		p.to = append(p.to, a)
 	}
 	return nil
+}
+
+// reversePath reads what SMTP has between the brackets, or with them.
+func reversePath(text string) (mail.ReversePath, error) {
+	if text == "" || text == "<>" {
+		return mail.ReversePath{}, nil
+	}
+	a, err := parseMailbox(text)
+	return mail.ReversePath{Address: a}, err
 }
 
 // headOf reads the content up to the end of its header.
@@ -104,7 +113,7 @@ func headOf(content io.Reader) ([]byte, error) {
 // senderFrom takes the reverse-path from Sender, or from From where there is none (RFC 5322 s3.6.2).
 func (p *posting) senderFrom(header netmail.Header) error {
 	for _, name := range []string{"Sender", "From"} {
-		list, err := addressesOf(header, name)
+		list, err := mailboxesOf(header, name)
 		if err != nil {
 			return err
 		}
@@ -119,7 +128,7 @@ func (p *posting) senderFrom(header netmail.Header) error {
 // recipientsFrom takes the recipients from To, Cc and Bcc.
 func (p *posting) recipientsFrom(header netmail.Header) error {
 	for _, name := range []string{"To", "Cc", "Bcc"} {
-		list, err := addressesOf(header, name)
+		list, err := mailboxesOf(header, name)
 		if err != nil {
 			return err
 		}
@@ -131,8 +140,8 @@ func (p *posting) recipientsFrom(header netmail.Header) error {
 	return nil
 }
 
-// addressesOf reads all fields of a name; groups are their members (RFC 5322 s3.4).
-func addressesOf(header netmail.Header, name string) ([]mail.Address, error) {
+// mailboxesOf reads all fields of a name; groups are their members (RFC 5322 s3.4).
+func mailboxesOf(header netmail.Header, name string) ([]mail.Address, error) {
 	var list []mail.Address
 	for _, value := range header[name] {
 		if strings.TrimSpace(value) == "" {

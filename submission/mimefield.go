@@ -86,16 +86,12 @@ func ownField(name, value string) (string, error) {
 		return "", fieldError{field, "is longer than 8192 octets"}
 	case strings.TrimSpace(value) == "":
 		return "", fieldError{field, "is empty"}
-	case isASCII(value) && longest(value) <= longestWord:
+	case isASCII([]byte(value)) && longest(value) <= longestWord:
 		return fold(name+": "+strings.Join(strings.Fields(value), " ")) + "\r\n", nil
 	case structured:
 		return "", fieldError{field, "holds what is not ASCII, or a word longer than 900 octets"}
 	}
 	return unstructured(name, value), nil
-}
-
-func isASCII(text string) bool {
-	return !strings.ContainsFunc(text, func(c rune) bool { return c >= utf8.RuneSelf })
 }
 
 // longest is the length of the longest word.
@@ -109,15 +105,15 @@ func longest(text string) int {
 
 // unstructured is a field whose value is text: where it cannot stand as it is, it becomes encoded-words.
 func unstructured(name, text string) string {
-	if standsAlone(text) {
+	if asItIs(text) {
 		return fold(name+": "+text) + "\r\n"
 	}
 	return name + ": " + encodedWords(text, len(name)+2) + "\r\n"
 }
 
-// standsAlone says whether text can be folded and unfolded and is then the same, and is not taken for encoded-words.
-func standsAlone(text string) bool {
-	return isASCII(text) && longest(text) <= longestWord && text == strings.Join(strings.Fields(text), " ") && !strings.Contains(text, "=?")
+// asItIs says whether text can be folded and unfolded and is then the same, and is not taken for encoded-words.
+func asItIs(text string) bool {
+	return isASCII([]byte(text)) && longest(text) <= longestWord && text == strings.Join(strings.Fields(text), " ") && !strings.Contains(text, "=?")
 }
 
 // fold breaks a line at blanks, so that it is of the usual length where words allow it (RFC 5322 s2.2.3).
@@ -174,7 +170,7 @@ func (m mailbox) String() string {
 	switch {
 	case m.name == "":
 		return m.address.String()
-	case !standsAlone(m.name):
+	case !asItIs(m.name):
 		return encodedWords(m.name, len("Reply-To: ")) + "\r\n <" + m.address.String() + ">"
 	}
 	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(m.name)

@@ -34,13 +34,14 @@ func TestMain(m *testing.M) {
 //	arrived ADDRESS N     waits until the exchanger has heard N messages to their end
 //	asked ADDRESS N       waits until N connections to the exchanger have ended
 //	signal TERM|HUP       sends a signal to the programs in the background
+//	http FILE METHOD PATH asks the API; FILE gets the status and the answer
 func TestScenarios(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata",
 		Setup: setUpScenario,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dns": startDNS, "mx": startMX, "heard": writeHeard, "exit": expectStatus, "silent": startSilent, "connected": waitConnected,
-			"ready": waitReady, "submit": submitMessage, "arrived": waitArrived, "asked": waitAsked, "signal": signalAgent,
+			"ready": waitReady, "submit": submitMessage, "arrived": waitArrived, "asked": waitAsked, "signal": signalAgent, "http": askHTTP,
 		},
 		RequireExplicitExec: true,
 	})
