@@ -45,6 +45,7 @@ type Agent struct {
 	log      *zap.Logger
 	seed     uint64
 	masks    []Mask
+	guard    mail.Guard
 	screen   resolver.Screen
 	health   *health
 	idle     *idle
@@ -76,6 +77,7 @@ func New(c Config, d Deps) (*Agent, error) {
 	if a.log == nil {
 		a.log = zap.NewNop()
 	}
+	a.guard, _ = c.Guard() // Check has found no fault in it
 	a.config.Routes = canonicalRoutes(c.Routes)
 	a.screen = newScreen(c, hostname, d)
 	return a, nil
@@ -164,6 +166,10 @@ func (a *Agent) NameWarning(ctx context.Context) string {
 // Deliver makes one attempt: route, plan, walk. The tree that it returns has exactly one outcome for each recipient of t, in their order.
 func (a *Agent) Deliver(ctx context.Context, t mail.Transaction) mail.Attempt {
 	w := a.begin(ctx, t)
+	w.guardRecipients()
+	if len(w.owed()) == 0 && len(w.rcpts) > 0 {
+		return w.finish()
+	}
 	err := t.Envelope.Check()
 	if err == nil {
 		w.message, err = newMessage(t)
@@ -269,7 +275,7 @@ func (w *walk) seedFor() uint64 {
 
 // leadNowhere gives all recipients the verdict on a domain that has no host to try. Its hosts stand in the tree with their reasons.
 func (w *walk) leadNowhere(f *resolver.Failure) {
-	for _, p := range w.rcpts {
+	for _, p := range w.owed() {
 		p.outcome = &mail.Outcome{
 			Recipient: p.Address, Disposition: f.Disposition, Scope: mail.ScopeDestination, Stage: mail.StageResolve,
 			Status: f.Status, Reason: f.Reason,
@@ -280,7 +286,7 @@ func (w *walk) leadNowhere(f *resolver.Failure) {
 // failAll gives all recipients one event.
 func (w *walk) failAll(e *event) {
 	v := classify(*e)
-	for _, p := range w.rcpts {
+	for _, p := range w.owed() {
 		o := e.outcome(p.Address, v)
 		p.outcome = &o
 	}

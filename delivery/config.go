@@ -20,6 +20,8 @@ type Config struct {
 	BlockPrivate   bool           `toml:"block_private" doc:"Refuse exchangers with private addresses (RFC 1918, RFC 4193) as loopback ones are."`
 	IPv4           bool           `toml:"ipv4" doc:"Use IPv4."`
 	IPv6           bool           `toml:"ipv6" doc:"Use IPv6. Switch it off where the machine has an IPv6 address that leads nowhere."`
+	OnlyTo         []string       `toml:"only_to" doc:"For staging systems: mail goes to these only, as \"a@example.org\", \"example.org\", \".example.org\" for the subdomains. Other recipients are refused, and what is queued for them fails. Empty: to everybody."`
+	RedirectAll    string         `toml:"redirect_all" doc:"For staging systems: an address that gets all mail in the place of its recipients. They stand in the field X-Sternpost-Redirected. What is queued for others fails. Empty: mail goes where it was sent."`
 	SourceIPv4     netip.Addr     `toml:"source_ipv4" doc:"The address that IPv4 connections come from. Empty: the system chooses."`
 	SourceIPv6     netip.Addr     `toml:"source_ipv6" doc:"The address that IPv6 connections come from. Empty: the system chooses."`
 	MaxAddresses   int            `toml:"max_addresses" doc:"How many addresses one attempt tries at most. One place is always kept for the least preferred host, so that the backup is reached."`
@@ -67,7 +69,8 @@ func DefaultConfig() Config {
 
 // Check finds values that cannot work. The errors name the keys, all of them at once.
 func (c Config) Check() error {
-	return errors.Join(c.checkName(), c.checkNumbers(), c.Timeouts.check(), c.checkSources(), checkRoutes(c.Routes))
+	_, guard := c.Guard()
+	return errors.Join(c.checkName(), c.checkNumbers(), c.Timeouts.check(), c.checkSources(), guard, checkRoutes(c.Routes))
 }
 
 func (c Config) checkName() error {

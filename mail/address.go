@@ -41,6 +41,21 @@ func ParseAddress(text string) (Address, error) {
 	return a, nil
 }
 
+// ParseLocalPart reads a local-part that stands alone, in quotes or not. Whoever has the domain that belongs to it makes an Address of both.
+func ParseLocalPart(text string) (string, error) {
+	local, rest, err := parseLocal(text)
+	if err == nil && rest != "" {
+		err = errors.New("goes on behind its end")
+	}
+	if err == nil && len(text) > maxPath {
+		err = fmt.Errorf("is longer than %d octets", maxPath)
+	}
+	if err != nil {
+		return "", fmt.Errorf("local-part %q: %w", text, err)
+	}
+	return local, nil
+}
+
 // parseLocal reads a local-part from the front of text and returns its meaning and what follows it.
 func parseLocal(text string) (local, rest string, err error) {
 	if !utf8.ValidString(text) {

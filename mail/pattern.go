@@ -26,3 +26,25 @@ func ParsePattern(text string) (Pattern, error) {
 func (p Pattern) Matches(d Domain) bool {
 	return p == "*" || string(p) == string(d) || strings.HasPrefix(string(p), ".") && strings.HasSuffix(string(d), string(p))
 }
+
+// AddressPattern is a set of addresses as the configuration writes it: "a@example.org" is that mailbox, and whatever has no @ is a Pattern of domains.
+type AddressPattern struct {
+	local  string // empty: every local-part
+	domain Pattern
+}
+
+// ParseAddressPattern reads a pattern as people write it.
+func ParseAddressPattern(text string) (AddressPattern, error) {
+	if !strings.Contains(text, "@") {
+		domain, err := ParsePattern(text)
+		return AddressPattern{domain: domain}, err
+	}
+	a, err := ParseAddress(text)
+	return AddressPattern{local: a.Local, domain: Pattern(a.Domain)}, err
+}
+
+// Matches says whether a is in the set. The case of a local-part does not count here: hosts that tell mailboxes apart by it are not known, and people who write patterns
+// do not think of it.
+func (p AddressPattern) Matches(a Address) bool {
+	return p.domain.Matches(a.Domain) && (p.local == "" || strings.EqualFold(p.local, a.Local))
+}

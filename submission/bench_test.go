@@ -78,7 +78,7 @@ func startServer(b *testing.B) string {
 	bound := make(chan string, 1)
 	config := DefaultConfig()
 	config.Listen = []string{"127.0.0.1:0"}
-	s, err := New(config, Deps{Queue: sink{}, Hostname: hostname, Listen: func(network, address string) (net.Listener, error) {
+	s, err := New(config, Deps{Intake: newDesk(b, IntakeConfig{}, sink{}), Hostname: hostname, Listen: func(network, address string) (net.Listener, error) {
 		l, err := net.Listen(network, address)
 		if err == nil {
 			bound <- l.Addr().String()

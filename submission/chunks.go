@@ -13,8 +13,8 @@ import (
 // errAborted is what ends content when the client gives its message up between two chunks (RFC 3030 s4.2).
 var errAborted = errors.New("the client gave the message up")
 
-// chunks are content that comes by BDAT (RFC 3030). The commands between the chunks are read here, so that the message is one stream for whoever takes it.
-type chunks struct {
+// chunking is content that comes by BDAT (RFC 3030). The commands between the chunks are read here, so that the message is one stream for whoever takes it.
+type chunking struct {
 	wire *wire
 	left int64 // octets of this chunk that have not been read
 	last bool
@@ -28,13 +28,13 @@ func (w *wire) bdat(line []byte) error {
 		return w.hangUp("501 5.5.4 BDAT has a number of octets, and perhaps LAST") // what follows may be a chunk or a command
 	}
 	if s := w.session; w.greeted && s != nil && s.open && s.accepted > 0 {
-		w.chunks = &chunks{wire: w, left: size, last: last}
+		w.chunks = &chunking{wire: w, left: size, last: last}
 		w.mute++ // 354 is for DATA
 		w.rest = append(w.command[:0], "DATA\r\n"...)
 		return nil
 	}
 	// RFC 3030 s2: the chunk follows whatever is answered, and must not be taken for commands.
-	skipped := &chunks{wire: w, left: size}
+	skipped := &chunking{wire: w, left: size}
 	w.pace = &pace{silence: w.door.config.ContentTimeout, rate: w.door.config.MinRate}
 	err := skipped.skip(2 * w.door.config.MaxSize)
 	w.pace = nil
@@ -62,7 +62,7 @@ func parseBDAT(line []byte) (size int64, last, ok bool) {
 }
 
 // next reads up to the next BDAT. The chunk before is answered first.
-func (k *chunks) next(received int64) error {
+func (k *chunking) next(received int64) error {
 	k.wire.say(fmt.Sprintf("250 2.0.0 %d octets received", received))
 	for {
 		line, err := k.wire.in.ReadSlice('\n')
@@ -78,7 +78,7 @@ func (k *chunks) next(received int64) error {
 }
 
 // between answers a command between two chunks. again: it was not BDAT.
-func (k *chunks) between(line []byte) (again bool, err error) {
+func (k *chunking) between(line []byte) (again bool, err error) {
 	w := k.wire
 	verb := verbOf(line)
 	switch {
@@ -107,7 +107,7 @@ func endsTransaction(verb string) bool {
 }
 
 // piece is the next line of the chunk, or as much of one as has come. It is part of wire.in's buffer.
-func (k *chunks) piece() ([]byte, error) {
+func (k *chunking) piece() ([]byte, error) {
 	in := k.wire.in
 	if _, err := in.Peek(1); err != nil {
 		k.lost = true
@@ -126,7 +126,7 @@ func (k *chunks) piece() ([]byte, error) {
 }
 
 // skip reads the rest of the chunk for nobody; not more than most octets.
-func (k *chunks) skip(most int64) error {
+func (k *chunking) skip(most int64) error {
 	if k.left > most {
 		k.lost = true
 		return io.ErrUnexpectedEOF

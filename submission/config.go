@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"sternpost/mail"
 )
 
 // Config is the section [submission] of the configuration. The doc tags are its documentation.
@@ -21,6 +23,8 @@ type Config struct {
 	KeyFile                  string        `toml:"key_file" doc:"The key of cert_file, PEM."`
 	AllowInsecureAuth        bool          `toml:"allow_insecure_auth" doc:"Take passwords without TLS, also from clients that are not on this machine. Everybody on the way can read them."`
 	EnvIDIsKey               bool          `toml:"envid_is_key" doc:"Take ENVID (RFC 3461) as the idempotency key of a message."`
+	Domain                   string        `toml:"domain" doc:"The domain of addresses that have none, such as the root of cron, as recipients and as senders. Empty: our own name."`
+	RecipientsPerHour        int           `toml:"recipients_per_hour" doc:"How many recipients each user may send to in any hour, unless the user has a limit of his own. Those who did not authenticate have none. 0: no limit."`
 	MaxSize                  int64         `toml:"max_size" doc:"The largest message in octets; a message of exactly this size is accepted."`
 	MaxLine                  int           `toml:"max_line" doc:"The longest line of a message in octets. Applications send lines far longer than the 1000 of RFC 5321; delivery converts them."`
 	MaxRecipients            int           `toml:"max_recipients" doc:"The most recipients of one message, 100 to 10000. The client is told 452 for the rest, and submits again for them."`
@@ -75,7 +79,20 @@ func (c Config) Check() error {
 	if c.MaxRecipients < 100 || c.MaxRecipients > 10_000 {
 		errs = append(errs, fmt.Errorf("submission.max_recipients: %d is not between 100 and 10000", c.MaxRecipients))
 	}
-	return errors.Join(append(errs, c.checkNumbers(), c.checkTimes(), c.checkAccess())...)
+	return errors.Join(append(errs, c.checkIntake(), c.checkNumbers(), c.checkTimes(), c.checkAccess())...)
+}
+
+func (c Config) checkIntake() error {
+	errs := []error{checkUsers(c.Users)}
+	if c.Domain != "" {
+		if _, err := mail.ParseDomain(c.Domain); err != nil {
+			errs = append(errs, fmt.Errorf("submission.domain: %w", err))
+		}
+	}
+	if c.RecipientsPerHour < 0 {
+		errs = append(errs, fmt.Errorf("submission.recipients_per_hour: %d is negative", c.RecipientsPerHour))
+	}
+	return errors.Join(errs...)
 }
 
 func (c Config) checkNumbers() error {
@@ -118,7 +135,7 @@ func (c Config) checkTimes() error {
 
 // checkAccess looks at what says who may come in, and how.
 func (c Config) checkAccess() error {
-	errs := checkUsers("submission.users", c.Users)
+	errs := checkLogins("submission.users", c.Users)
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		errs = append(errs, errors.New("submission.key_file: cert_file and key_file are set together"))
 	}

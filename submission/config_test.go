@@ -42,14 +42,14 @@ func TestCheckNamesTheKey(t *testing.T) {
 		if err := c.Check(); err == nil || !strings.Contains(err.Error(), "submission."+key) {
 			t.Errorf("%s: %v", key, err)
 		}
-		if _, err := New(c, Deps{Queue: &drop{}, Hostname: hostname}); err == nil {
+		if _, err := New(c, Deps{Intake: newDesk(t, IntakeConfig{}, &drop{}), Hostname: hostname}); err == nil {
 			t.Errorf("%s: New accepts it", key)
 		}
 	}
 }
 
 func TestNewWantsItsParts(t *testing.T) {
-	for _, d := range []Deps{{Hostname: hostname}, {Queue: &drop{}}} {
+	for _, d := range []Deps{{Hostname: hostname}, {Intake: newDesk(t, IntakeConfig{}, &drop{})}} {
 		if _, err := New(DefaultConfig(), d); err == nil {
 			t.Errorf("New accepts %+v", d)
 		}

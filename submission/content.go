@@ -21,7 +21,7 @@ const loneLine = "a CR or LF stands alone in the message; lines end in CRLF"
 // (RFC 5321 s4.5.2 leaves it to extensions, and none is offered), lines and messages that are too long. The same is refused in what comes by BDAT.
 type content struct {
 	wire     *wire
-	chunks   *chunks // nil: the content came by DATA
+	chunks   *chunking // nil: the content came by DATA
 	maxSize  int64
 	maxLine  int
 	size     int64
@@ -40,6 +40,9 @@ func (w *wire) content(c Config) *content {
 	w.chunks = nil
 	return all
 }
+
+// proven says that take looks for what no message may hold.
+func (c *content) proven() {}
 
 // Read gives out content. Its errors are io.EOF behind the dot, the refusal, and those of the connection; they stay.
 func (c *content) Read(p []byte) (int, error) {

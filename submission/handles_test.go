@@ -35,7 +35,7 @@ func TestNoFileHandles(t *testing.T) {
 		network := &smtptest.Network{}
 		c := DefaultConfig()
 		c.Listen, c.Networks = []string{address}, []string{"192.0.2.0/24"}
-		s, err := New(c, Deps{Queue: &drop{}, Hostname: hostname, Log: zap.New(core), Listen: func(_, at string) (net.Listener, error) {
+		s, err := New(c, Deps{Intake: newDesk(t, IntakeConfig{}, &drop{}), Hostname: hostname, Log: zap.New(core), Listen: func(_, at string) (net.Listener, error) {
 			l, err := network.Listen(at)
 			return starved{l, time.Now().Add(150 * time.Second)}, err
 		}})

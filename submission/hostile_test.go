@@ -234,7 +234,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		c.expect("221 ")
 		c.ended()
 		for _, m := range w.messages() {
-			if !strings.HasSuffix(m.content, "\r\nSubject: x\r\n\r\nMAIL FROM:<c@example.org>\r\n.\r\n") {
+			if !strings.HasSuffix(m.content, "@mail.example.org>\r\n\r\nMAIL FROM:<c@example.org>\r\n.\r\n") {
 				t.Fatalf("content %q", m.content)
 			}
 		}

@@ -65,6 +65,7 @@ type Refusal struct {
 	Code   int
 	Status mail.Status
 	Text   string // one line, for the client; nothing in it is secret
+	cause  error
 }
 
 // Error implements error.
@@ -72,16 +73,28 @@ func (r *Refusal) Error() string {
 	return strconv.Itoa(r.Code) + " " + r.Status.String() + " " + r.Text
 }
 
+// Unwrap leads to queue.ErrOtherContent, where a key came before with another message.
+func (r *Refusal) Unwrap() error { return r.cause }
+
+// refuse makes a Refusal. status is one that mail.ParseStatus reads.
+func refuse(code int, status, text string) *Refusal {
+	enhanced, err := mail.ParseStatus(status)
+	if err != nil {
+		enhanced = mail.Status{code / 100, 0, 0}
+	}
+	return &Refusal{Code: code, Status: enhanced, Text: text}
+}
+
 // Intake is what stands behind every door: the rules for senders and recipients, what is done to a header, and the queue. All doors give the same promise,
 // since it is given here. Safe for concurrent use.
 type Intake interface {
-	// Sender says whether the client may send from this reverse-path. The error is a *Refusal.
+	// Sender says whether the client may send from this reverse-path. The error is a *Refusal. A local-part without a domain is as good as with submission.domain.
 	Sender(c Client, from mail.ReversePath) error
-	// Recipient gives the addresses that a recipient stands for: an alias may stand for several, a bare local-part gets a domain, and a staging guard may put another in its
-	// place. The error is a *Refusal.
+	// Recipient gives the addresses that a recipient stands for: an alias may stand for several, and a local-part without a domain gets submission.domain. A recipient that a staging
+	// guard or the user's limit forbids is refused. The error is a *Refusal.
 	Recipient(c Client, r mail.Recipient) ([]mail.Recipient, error)
-	// Submit takes a message over: when it returns nil it would survive a crash (RFC 5321 s6.1). The recipients of the letter are what Recipient gave. The errors are
-	// *Refusal, queue.ErrFull, queue.ErrStopped and those of content, unchanged; then nothing was accepted.
+	// Submit takes a message over: when it returns nil it would survive a crash (RFC 5321 s6.1). The recipients of the letter are what Recipient gave; whom it names twice gets the
+	// message once. The errors are, perhaps wrapped, *Refusal, queue.ErrFull, queue.ErrStopped and those of content; then nothing was accepted.
 	Submit(ctx context.Context, l Letter, content io.Reader) (Receipt, error)
 	// Ready is nil while mail is accepted, and says otherwise why it is not.
 	Ready() error

@@ -1,43 +1,79 @@
 package submission
 
 import (
+	"crypto/sha256"
+	"hash"
 	"io"
-	"slices"
+
+	"sternpost/mail"
 )
 
-// message is what is handed over: the head, which has been read already, and the content that follows it. The head's room serves as the buffer
-// for the rest, so that a message costs no buffer of its own.
+// message is what is handed to the queue: the header as it was made, what came behind it, and the rest of the content as it comes in. The room of the head serves as the
+// buffer for the rest, so that a message costs none of its own.
 type message struct {
-	head   []byte
-	rest   io.Reader
-	room   []byte // that of head
-	header *header
+	parts [3][]byte // in memory: with the header, behind it what was added, the begin of the body
+	rest  io.Reader
+	room  []byte
+	sum   hash.Hash // nil: no digest is wanted
 }
 
-func newMessage(head []byte, rest io.Reader, h *header) *message {
-	return &message{head: head, room: head[:cap(head)], rest: rest, header: h}
+// newMessage makes the message of a head that was read. added are fields that the header lacked, with their line ends.
+func newMessage(h *head, added []byte, rest io.Reader) *message {
+	if h.gap {
+		added = append(added, "\r\n"...)
+	}
+	m := &message{rest: rest, room: h.buf[:cap(h.buf)]}
+	if len(added) == 0 && h.kept == h.line {
+		m.parts[0] = h.buf
+		return m
+	}
+	m.parts = [3][]byte{h.buf[:h.kept], added, h.buf[h.line:]}
+	return m
 }
 
-// Read gives out the head and then the rest. It fails when there are too many Received fields in both.
+// digested has m make a digest of what makes two messages the same, whatever way they came: the envelope, and the content without the fields that are taken out and those that we
+// add.
+func (m *message) digested(h *head, e mail.Envelope) {
+	m.sum = sha256.New()
+	writeEnvelope(m.sum, e)
+	_, _ = m.sum.Write(h.buf[h.top:h.kept]) // a hash takes everything
+	_, _ = m.sum.Write(h.buf[h.line:])
+}
+
+// Digest is that of the whole message, once it was read to its end. It is zero when none was wanted.
+func (m *message) Digest() (d [sha256.Size]byte) {
+	if m.sum != nil {
+		m.sum.Sum(d[:0])
+	}
+	return d
+}
+
+// Read gives out the parts and then the rest.
 func (m *message) Read(p []byte) (int, error) {
-	if len(m.head) > 0 {
-		n := copy(p, m.head)
-		m.head = m.head[n:]
-		return n, nil
+	for i, part := range m.parts {
+		if len(part) > 0 {
+			n := copy(p, part)
+			m.parts[i] = part[n:]
+			return n, nil
+		}
 	}
 	n, err := m.rest.Read(p)
-	m.header.scan(p[:n])
-	if m.header.hops > maxHops {
-		return 0, errLoop
+	if m.sum != nil {
+		_, _ = m.sum.Write(p[:n])
 	}
 	return n, err
 }
 
 // WriteTo is how io.Copy reads.
-func (m *message) WriteTo(w io.Writer) (int64, error) {
-	n, err := w.Write(m.head)
-	total := int64(n)
-	m.head = nil
+func (m *message) WriteTo(w io.Writer) (total int64, err error) {
+	for i, part := range m.parts {
+		if len(part) > 0 && err == nil {
+			var n int
+			n, err = w.Write(part)
+			total += int64(n)
+			m.parts[i] = nil
+		}
+	}
 	for err == nil {
 		var read int
 		read, err = m.Read(m.room)
@@ -53,22 +89,4 @@ func (m *message) WriteTo(w io.Writer) (int64, error) {
 		err = nil
 	}
 	return total, err
-}
-
-// readHead appends the begin of the content to head: the header and what came with it, or as much of it as is scanned.
-func readHead(head []byte, c io.Reader, h *header) ([]byte, error) {
-	most := len(head) + scanned
-	for !h.ended && len(head) < most {
-		head = slices.Grow(head, 1)
-		n, err := c.Read(head[len(head):min(cap(head), most)])
-		h.scan(head[len(head) : len(head)+n])
-		head = head[:len(head)+n]
-		if err == io.EOF {
-			return head, nil
-		}
-		if err != nil {
-			return head, err
-		}
-	}
-	return head, nil
 }

@@ -16,11 +16,26 @@ func parsePath(command string, utf8 bool) (mail.ReversePath, error) {
 	if !utf8 && strings.ContainsFunc(text, func(c rune) bool { return c >= 0x80 }) {
 		return mail.ReversePath{}, refusal(553, "5.6.7", "the address needs SMTPUTF8, which was not asked for") // RFC 6531 s3.5
 	}
-	parsed, err := mail.ParseReversePath(text)
+	if text == "" {
+		return mail.ReversePath{}, nil
+	}
+	parsed, err := parseMailbox(text)
 	if err != nil {
 		return mail.ReversePath{}, refusal(501, "5.1.3", "the address "+reason(err))
 	}
-	return parsed, nil
+	return mail.ReversePath{Address: parsed}, nil
+}
+
+// parseMailbox reads an address, or a local-part alone, to which the intake gives a domain (RFC 6409 s4.2): until then it has none.
+func parseMailbox(text string) (mail.Address, error) {
+	if unquotedIndex(text, "@") < len(text) {
+		return mail.ParseAddress(text)
+	}
+	local, err := mail.ParseLocalPart(text)
+	if err != nil {
+		return mail.Address{}, err
+	}
+	return mail.Address{Local: local}, nil
 }
 
 // path cuts the path out of a command that go-smtp has found to be one. The brackets may be missing: some clients leave them out. A source route is left

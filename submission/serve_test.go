@@ -120,7 +120,7 @@ func TestListenersFailTogether(t *testing.T) {
 		opened, err = net.Listen(network, address)
 		return opened, err
 	}
-	s, err := New(c, Deps{Queue: &drop{}, Hostname: hostname, Listen: listen})
+	s, err := New(c, Deps{Intake: newDesk(t, IntakeConfig{}, &drop{}), Hostname: hostname, Listen: listen})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestListenerThatFailsEndsServe(t *testing.T) {
 		}
 		return l, err
 	}
-	s, err := New(c, Deps{Queue: &drop{}, Hostname: hostname, Listen: listen})
+	s, err := New(c, Deps{Intake: newDesk(t, IntakeConfig{}, &drop{}), Hostname: hostname, Listen: listen})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestRepliesAreGathered(t *testing.T) {
 	}
 	config := DefaultConfig()
 	config.Listen = []string{"127.0.0.1:0"}
-	s, err := New(config, Deps{Queue: &drop{}, Hostname: hostname, Listen: listen})
+	s, err := New(config, Deps{Intake: newDesk(t, IntakeConfig{}, &drop{}), Hostname: hostname, Listen: listen})
 	if err != nil {
 		t.Fatal(err)
 	}

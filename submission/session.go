@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/emersion/go-smtp"
 	"go.uber.org/zap"
@@ -25,24 +23,17 @@ type session struct {
 	envelope mail.Envelope
 	wishes   wishes
 	utf8     bool
-	protocol string // of the Received field
-	head     []byte // the begin of the content; kept for the next message
+	client   Client // as of the transaction
 }
 
 // maxEnvelopeID is the most that ENVID may have (RFC 3461 s4.4).
 const maxEnvelopeID = 100
-
-// keptHead is how large a head a connection keeps while it does nothing.
-const keptHead = 8 << 10
 
 // Reset ends the transaction (RFC 5321 s4.1.1.5).
 func (s *session) Reset() {
 	s.open, s.utf8, s.accepted = false, false, 0
 	s.wishes = wishes{}
 	s.envelope = mail.Envelope{}
-	if cap(s.head) > keptHead {
-		s.head = nil
-	}
 }
 
 // Logout has nothing to free.
@@ -56,18 +47,30 @@ func (s *session) Mail(_ string, o *smtp.MailOptions) error {
 	if refused := s.wire.mayMail(o); refused != nil {
 		return refused
 	}
-	if err := s.door.deps.Queue.Ready(); err != nil {
+	if err := s.door.deps.Intake.Ready(); err != nil {
 		return s.trouble(err)
 	}
 	from, err := parsePath(string(s.wire.command), o.UTF8)
 	if err != nil {
 		return err
 	}
+	s.client = s.wire.client(s.conn.Hostname(), o.UTF8)
+	if err := s.door.deps.Intake.Sender(s.client, from); err != nil {
+		return s.answer(err)
+	}
 	s.open, s.utf8 = true, o.UTF8
-	s.protocol = s.wire.protocol(o.UTF8)
 	s.wishes = s.wire.wishes
 	s.envelope = mail.Envelope{From: from, EnvelopeID: o.EnvelopeID, Return: string(o.Return)}
 	return nil
+}
+
+// client is what is known of who sends the next message.
+func (w *wire) client(helo string, utf8 bool) Client {
+	c := Client{Door: DoorSMTP, User: w.user, UID: w.uid, Address: w.address, Helo: helo, Protocol: w.protocol(utf8)}
+	if w.kind == kindSocket {
+		c.Door = DoorSocket
+	}
+	return c
 }
 
 // protocol is the word behind "with" in the Received field (RFC 5321 s4.4, RFC 3848, RFC 6531 s4.3).
@@ -107,7 +110,7 @@ func (w *wire) mayMail(o *smtp.MailOptions) *smtp.SMTPError {
 	return nil
 }
 
-// Rcpt adds a recipient. One that is named twice gets the message once, with the wishes of the first time.
+// Rcpt adds a recipient, or those that it stands for.
 func (s *session) Rcpt(_ string, o *smtp.RcptOptions) error {
 	to, err := parsePath(string(s.wire.command), s.utf8)
 	if err != nil {
@@ -120,10 +123,14 @@ func (s *session) Rcpt(_ string, o *smtp.RcptOptions) error {
 	if err != nil {
 		return err
 	}
-	same := func(other mail.Recipient) bool { return other.Address == r.Address }
-	if !slices.ContainsFunc(s.envelope.Recipients, same) {
-		s.envelope.Recipients = append(s.envelope.Recipients, r)
+	list, err := s.door.deps.Intake.Recipient(s.client, r)
+	if err != nil {
+		return s.answer(err)
 	}
+	if len(s.envelope.Recipients)+len(list) > maxLetter {
+		return refusal(452, "4.5.3", "too many recipients") // RFC 5321 s4.5.3.1.10
+	}
+	s.envelope.Recipients = append(s.envelope.Recipients, list...)
 	s.accepted++
 	return nil
 }
@@ -132,12 +139,12 @@ func (s *session) Rcpt(_ string, o *smtp.RcptOptions) error {
 // not; whoever gets no well-formed end of the content loses the connection, so that nothing of it is taken for commands.
 func (s *session) Data(io.Reader) error {
 	c := s.wire.content(s.door.config)
-	id, err := s.submit(c)
+	receipt, err := s.door.deps.Intake.Submit(s.door.submissions, s.letter(), c)
 	c.drain()
 	if err == nil {
 		s.wire.useful()
 		// go-smtp's own text for nil has no room for the id.
-		reply := &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "queued as " + id.String()}
+		reply := &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "queued as " + receipt.ID.String()}
 		s.wire.finish(c, line(reply))
 		return reply
 	}
@@ -148,42 +155,9 @@ func (s *session) Data(io.Reader) error {
 	return reply
 }
 
-// submit hands the message over, with the trace field before it.
-func (s *session) submit(c *content) (queue.ID, error) {
-	var h header
-	now := time.Now()
-	s.head = slices.Grow(s.head[:0], keptHead)
-	s.head = append(s.head, s.received(now)...)
-	var err error
-	s.head, err = readHead(s.head, c, &h)
-	if err != nil {
-		return 0, err
-	}
-	return s.door.deps.Queue.Submit(s.door.submissions, queue.Submission{
-		Envelope:  s.envelope,
-		Sender:    s.envelope.From.String(),
-		Priority:  h.priority(),
-		Received:  now,
-		SendAt:    s.wishes.sendAt,
-		Expires:   s.wishes.expires,
-		MessageID: h.messageID(),
-		Peer:      s.client().Peer(),
-	}, newMessage(s.head, c, &h))
-}
-
-// client is who sends the message.
-func (s *session) client() Client {
-	w := s.wire
-	door := DoorSMTP
-	if w.kind == kindSocket {
-		door = DoorSocket
-	}
-	return Client{Door: door, User: w.user, UID: w.uid, Address: w.address, Helo: s.conn.Hostname(), Protocol: s.protocol}
-}
-
 // letter is the message without its content.
 func (s *session) letter() Letter {
-	l := Letter{Client: s.client(), Envelope: s.envelope, UTF8: s.utf8, SendAt: s.wishes.sendAt, Expires: s.wishes.expires}
+	l := Letter{Client: s.client, Envelope: s.envelope, UTF8: s.utf8, SendAt: s.wishes.sendAt, Expires: s.wishes.expires}
 	if s.door.config.EnvIDIsKey {
 		l.Key = s.envelope.EnvelopeID
 	}
@@ -197,12 +171,18 @@ func (s *session) verdict(c *content, err error) *smtp.SMTPError {
 		return c.refused
 	case errors.Is(c.err, errAborted):
 		return refusal(503, "5.5.1", errAborted.Error()) // nobody gets to see it
-	case errors.Is(err, errLoop):
-		return refusal(554, "5.4.6", errLoop.Error()) // RFC 5321 s6.3
 	case c.err != nil && isTimeout(c.err):
 		return refusal(421, "4.4.2", "the message came too slowly")
 	case c.err != nil && !errors.Is(c.err, io.EOF):
 		return refusal(421, "4.4.2", "the connection failed within the message")
+	}
+	return s.answer(err)
+}
+
+// answer is the reply to what the intake does not take.
+func (s *session) answer(err error) *smtp.SMTPError {
+	if r := new(Refusal); errors.As(err, &r) {
+		return &smtp.SMTPError{Code: r.Code, EnhancedCode: smtp.EnhancedCode(r.Status), Message: r.Text}
 	}
 	return s.trouble(err)
 }

@@ -7,13 +7,24 @@
 //	wire.go     the connection as go-smtp sees it: one command line at a time, whole and clean; replies are gathered
 //	content.go  the content from 354 to the dot, read here and not by go-smtp: line ends, dots, size, pace
 //	path.go     addresses as the client wrote them, quotes included
-//	header.go   what must be known of the header before the message is accepted
-//	message.go  the head that was read for it, and the rest as it comes in
-//	session.go  one transaction after the other; ends in Acceptor.Submit
+//	session.go  one transaction after the other; ends in Intake.Submit
 //	serve.go    the listeners, and an end in order
 //
-// The content that is handed over has a Received field more than the one that came, and is unchanged otherwise. A Date or Message-ID that is missing is not added, and Bcc and
-// Return-Path are not removed.
+// Behind every door stands one Intake (letter.go), so that all of them give the same promise:
+//
+//	intake.go       what is done to a letter, in its order; ends in Acceptor.Submit
+//	intakerules.go  what the configuration says about senders and recipients
+//	aliases.go      whom a recipient stands for
+//	users.go        from which addresses a user may send; hourly.go: to how many recipients
+//	guard.go        whom a staging system may write to
+//	header.go       the header: what is taken out, and what must be known of it before the message is accepted
+//	trace.go        what is added to it
+//	check.go        octets that no message may hold
+//	key.go          what makes a message the same that came before
+//	message.go      the message as the queue reads it
+//
+// The content that is handed over is the one that came, with these changes of the header: a Received field is put before it; Return-Path, Bcc, Resent-Bcc and Idempotency-Key are
+// taken out; Date and Message-ID are added where they are missing, and so is the empty line behind the header.
 package submission
 
 import (
@@ -40,8 +51,8 @@ type Acceptor interface {
 
 // Deps are the parts that a Server does not make itself.
 type Deps struct {
-	Queue Acceptor
-	// Hostname is the name of this host, for the greeting and the Received field.
+	Intake Intake
+	// Hostname is the name of this host, for the greeting.
 	Hostname string
 	// Log may be nil.
 	Log *zap.Logger
@@ -66,8 +77,8 @@ func New(c Config, d Deps) (*Server, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	if d.Queue == nil || d.Hostname == "" {
-		return nil, fmt.Errorf("submission: a queue and a host name are needed")
+	if d.Intake == nil || d.Hostname == "" {
+		return nil, fmt.Errorf("submission: an intake and a host name are needed")
 	}
 	if d.Log == nil {
 		d.Log = zap.NewNop()

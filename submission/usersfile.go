@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -15,26 +16,21 @@ import (
 // mostName is how long the name of a user may be, in octets.
 const mostName = 255
 
-// LoadUsers gives the users of the configuration: those of its tables and those of the file that it names. The errors name the key or the file, and never a password.
+// LoadUsers gives the users of the configuration, which has been checked: those of its tables and those of the file that it names. The errors name the key or the file, and never
+// a password.
 func LoadUsers(c Config) ([]User, error) {
-	users := append([]User(nil), c.Users...)
-	errs := checkUsers("submission.users", c.Users)
-	if c.UsersFile != "" {
-		more, err := readUsers(c.UsersFile)
-		if err != nil {
-			return nil, errors.Join(append(errs, err)...)
-		}
-		errs = append(errs, checkUsers("submission.users_file: users", more)...)
-		users = append(users, more...)
+	if c.UsersFile == "" {
+		return c.Users, nil
 	}
-	seen := map[string]bool{}
-	for _, u := range users {
-		if seen[u.Name] {
-			errs = append(errs, fmt.Errorf("submission.users: %s is there twice", mail.Escape(u.Name)))
-		}
-		seen[u.Name] = true
+	more, err := readUsers(c.UsersFile)
+	if err != nil {
+		return nil, fmt.Errorf("submission.users_file: %w", err)
 	}
-	return users, errors.Join(errs...)
+	users := slices.Concat(c.Users, more)
+	if err := errors.Join(append(checkLogins("users", more), checkUsers(users))...); err != nil {
+		return nil, fmt.Errorf("submission.users_file: %s: %w", mail.Escape(c.UsersFile), err)
+	}
+	return users, nil
 }
 
 // readUsers reads a TOML file with tables [[users]]. Keys that do not exist are errors, as in the configuration.
@@ -44,23 +40,23 @@ func readUsers(path string) ([]User, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("submission.users_file: %w", err)
+		return nil, err
 	}
 	known, err := toml.Decode(string(text), &file)
 	if parse := new(toml.ParseError); errors.As(err, parse) {
-		return nil, fmt.Errorf("submission.users_file: %s:%d: %s", mail.Escape(path), parse.Position.Line, mail.Escape(parse.Message))
+		return nil, fmt.Errorf("%s:%d: %s", mail.Escape(path), parse.Position.Line, mail.Escape(parse.Message))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("submission.users_file: %s: %w", mail.Escape(path), err)
+		return nil, fmt.Errorf("%s: %w", mail.Escape(path), err)
 	}
 	if extra := known.Undecoded(); len(extra) > 0 {
-		return nil, fmt.Errorf("submission.users_file: %s: there is no key %s", mail.Escape(path), mail.Escape(extra[0].String()))
+		return nil, fmt.Errorf("%s: there is no key %s", mail.Escape(path), mail.Escape(extra[0].String()))
 	}
 	return file.Users, nil
 }
 
-// checkUsers finds users that cannot log in.
-func checkUsers(key string, users []User) []error {
+// checkLogins finds users that cannot log in.
+func checkLogins(key string, users []User) []error {
 	var errs []error
 	for i, u := range users {
 		if !isName(u.Name) {

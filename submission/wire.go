@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -52,7 +51,7 @@ type wire struct {
 	rest                         []byte // what go-smtp has still to read
 	left                         []byte // a line that ended a message in chunks; it is the next command
 	mute                         int    // how many replies of go-smtp answer what the client did not send
-	chunks                       *chunks
+	chunks                       *chunking
 	wishes                       wishes // of the MAIL that go-smtp has read last
 	greeted                      bool   // the client has said its name, and not before TLS
 	extended                     bool   // with EHLO and not with HELO
@@ -189,7 +188,6 @@ func (w *wire) offer(line []byte) error {
 		return w.mail(line)
 	case "RCPT":
 		w.refused.recipient = true
-		line = w.withDomain(line)
 	}
 	w.give(line)
 	return nil
@@ -198,7 +196,7 @@ func (w *wire) offer(line []byte) error {
 // give makes line what go-smtp reads next.
 func (w *wire) give(line []byte) {
 	w.command = append(w.command[:0], line...)
-	w.rest = w.command
+	w.rest = withDomain(w.command)
 }
 
 // mail gives MAIL to go-smtp without the parameters that it does not know there.
@@ -228,14 +226,19 @@ func isForeign(verb string) bool {
 	return false
 }
 
-// withDomain gives the one address that has no domain ours (RFC 5321 s4.5.1); go-smtp refuses it otherwise.
-func (w *wire) withDomain(line []byte) []byte {
-	const postmaster = "RCPT TO:<POSTMASTER>"
-	if len(line) < len(postmaster) || !strings.EqualFold(string(line[:len(postmaster)]), postmaster) {
+// withDomain gives a path that has no domain one, which nobody reads: go-smtp refuses it otherwise. What the client wrote is in command.
+func withDomain(line []byte) []byte {
+	verb := line[:max(0, bytes.IndexByte(line, ':'))]
+	if !bytes.EqualFold(verb, []byte("MAIL FROM")) && !bytes.EqualFold(verb, []byte("RCPT TO")) {
 		return line
 	}
-	at := len(postmaster) - 1
-	return fmt.Appendf(nil, "%s@%s%s", line[:at], w.hostname, line[at:])
+	begin := len(verb) + 1
+	bare := path(string(line))
+	if bare == "" || unquotedIndex(bare, "@") < len(bare) {
+		return line
+	}
+	at := begin + bytes.Index(line[begin:], []byte(bare)) + len(bare)
+	return fmt.Appendf(nil, "%s@localhost%s", line[:at], line[at:])
 }
 
 // refuse answers a line that go-smtp does not get to see; a client that goes on like that is hung up on.

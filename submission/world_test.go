@@ -98,7 +98,7 @@ func newWorld(t *testing.T, change func(*Config), log *zap.Logger) *world {
 	}
 	w := &world{drop: &drop{}, t: t, network: &smtptest.Network{}, served: make(chan error, 1)}
 	listen := func(_, at string) (net.Listener, error) { return w.network.Listen(at) }
-	s, err := New(c, Deps{Queue: w.drop, Hostname: hostname, Log: log, Listen: listen})
+	s, err := New(c, Deps{Intake: newDesk(t, IntakeConfig{}, w.drop), Hostname: hostname, Log: log, Listen: listen})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +114,16 @@ func (w *world) end() {
 	if err := <-w.served; err != nil {
 		w.t.Errorf("Serve: %v", err)
 	}
+}
+
+// newDesk is the intake before a queue.
+func newDesk(t testing.TB, c IntakeConfig, q Acceptor) *Desk {
+	t.Helper()
+	d, err := NewIntake(c, IntakeDeps{Queue: q, Hostname: hostname})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // client speaks as it likes.

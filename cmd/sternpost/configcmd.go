@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
 
 	"sternpost/mail"
 )
@@ -107,6 +109,10 @@ func showTOML(w io.Writer, c *configuration, list []setting) {
 			showTables(w, s, from)
 			continue
 		}
+		if s.names {
+			showNames(w, s, from)
+			continue
+		}
 		if s.tableName() != table {
 			if table != "" {
 				fmt.Fprintln(w)
@@ -137,6 +143,17 @@ func (s setting) shown() any {
 	return plainValue(s.value)
 }
 
+// showNames prints a table of names, if there are any.
+func showNames(w io.Writer, s setting, from source) {
+	values, _ := plainValue(s.value).(map[string]any)
+	if len(values) > 0 {
+		fmt.Fprintf(w, "\n[%s] # %s\n", s.key, from)
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		fmt.Fprintf(w, "%s = %s\n", tomlString(name), tomlText(values[name]))
+	}
+}
+
 // showTables prints an array of tables, such as the routes. Keys that were not set are left out: in a list, each element
 // would repeat all of them.
 func showTables(w io.Writer, s setting, from source) {
@@ -164,6 +181,9 @@ func showJSON(w io.Writer, c *configuration, list []setting) error {
 			shown[i].Value, shown[i].Variable = tableValues(s.value), ""
 		} else {
 			shown[i].Value = s.shown()
+		}
+		if s.names {
+			shown[i].Variable = ""
 		}
 	}
 	return printJSON(w, struct {

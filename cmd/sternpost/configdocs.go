@@ -19,7 +19,7 @@ It is looked for in this order, and only the first is read:
 2. the environment variable ` + "`STERNPOST_CONFIG`" + `
 3. ` + "`/etc/sternpost/sternpost.toml`" + `, where it exists
 
-Every key but the arrays of tables may also be set by an environment variable, which wins over the file:
+Every key but the arrays of tables and ` + "`[aliases]`" + ` may also be set by an environment variable, which wins over the file:
 ` + "`STERNPOST_`" + `, the section and the key in capital letters. Lists are separated by commas. A key or variable that does not exist is an
 error; ` + "`sternpost config check`" + ` names its line. ` + "`sternpost config show`" + ` prints what is in force and where it comes from.
 
@@ -35,6 +35,10 @@ func configurationDocument() string {
 	for _, s := range settingsOf(&config) {
 		if s.table {
 			documentTables(&b, s)
+			continue
+		}
+		if s.names {
+			fmt.Fprintf(&b, "\n## `[%s]`\n\n%s\n", s.key, s.doc)
 			continue
 		}
 		if s.tableName() != table {
@@ -88,6 +92,8 @@ func kindName(t reflect.Type) string {
 		return "number"
 	case reflect.Slice:
 		return listName(t.Elem())
+	case reflect.Map:
+		return "table"
 	default:
 		return "text"
 	}

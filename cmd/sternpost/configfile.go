@@ -40,7 +40,7 @@ func (d fileText) decode(config *settings) (keys map[string]bool, told []error, 
 	for _, key := range meta.Keys() {
 		keys[key.String()] = true
 		// The TOML reader would take any case, but then one key has several names.
-		if lower := strings.ToLower(key.String()); lower != key.String() {
+		if lower := strings.ToLower(key.String()); lower != key.String() && (len(key) < 2 || key[0] != "aliases") {
 			told = append(told, fmt.Errorf("%s: %s is written in lower case: %s", d.position(key.String()), key, lower))
 		}
 	}

@@ -28,6 +28,7 @@ type service struct {
 	store      *spool.Store
 	carrier    *carrier
 	queue      *queue.Queue
+	intake     *submission.Desk
 	submission *submission.Server
 	console    *console.Console
 	doors      *doors
@@ -42,7 +43,7 @@ func openService(sh *shell, c *configuration) (*service, error) {
 		return nil, withCode(exitAgain, err)
 	}
 	s.store = store
-	for _, open := range []func() error{s.openDelivery, s.openQueue, s.openSubmission, s.openConsole} {
+	for _, open := range []func() error{s.openDelivery, s.openQueue, s.openIntake, s.openSubmission, s.openConsole} {
 		if err := open(); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -74,6 +75,30 @@ func (s *service) openQueue() error {
 	return nil
 }
 
+// openIntake makes what stands behind every door.
+func (s *service) openIntake() error {
+	users, err := submission.LoadUsers(s.config.Submission)
+	if err != nil {
+		return withCode(exitConfig, err)
+	}
+	intake, err := submission.NewIntake(intakeConfig(s.config, s.config.Submission, users), submission.IntakeDeps{
+		Queue: s.queue, Hostname: s.hostname, Log: s.log, Seed: rand.Uint64(),
+	})
+	if err != nil {
+		return withCode(exitConfig, err)
+	}
+	s.intake = intake
+	return nil
+}
+
+// intakeConfig gathers what is said about mail that comes in. The section [submission] is that of the start, but for the users.
+func intakeConfig(c *configuration, start submission.Config, users []submission.User) submission.IntakeConfig {
+	guard, _ := c.Delivery.Guard() // loadConfig has checked it
+	return submission.IntakeConfig{
+		Domain: start.Domain, Users: users, RecipientsPerHour: start.RecipientsPerHour, Aliases: c.Aliases, Guard: guard,
+	}
+}
+
 func (s *service) openSubmission() error {
 	directory := s.config.Queue.Directory
 	if s.config.Submission.Socket == "" {
@@ -87,7 +112,7 @@ func (s *service) openSubmission() error {
 	}
 	s.doors = opened
 	s.submission, err = submission.New(s.config.Submission, submission.Deps{
-		Queue: s.queue, Hostname: s.hostname, Log: s.log, Directory: directory, Listen: opened.take,
+		Intake: s.intake, Hostname: s.hostname, Log: s.log, Directory: directory, Listen: opened.take,
 	})
 	if err != nil {
 		return withCode(exitConfig, err)
@@ -136,20 +161,23 @@ func (s *service) reload() (renamed bool) {
 // adopt puts fresh in force, but for what is only read at the start.
 func (s *service) adopt(fresh *configuration) error {
 	old := s.config
-	if !reflect.DeepEqual(fresh.Delivery, old.Delivery) || !reflect.DeepEqual(fresh.Resolver, old.Resolver) {
-		r, err := openRooms(fresh, s.deliveryDeps(old)) // the listeners stay those of the start
-		if err != nil {
-			return err
-		}
+	users, err := submission.LoadUsers(fresh.Submission)
+	if err != nil {
+		return err
+	}
+	r, err := s.freshRooms(fresh)
+	if err != nil {
+		return err
+	}
+	if err := s.intake.Reload(intakeConfig(fresh, old.Submission, users)); err != nil {
+		return errors.Join(err, closeRooms(r))
+	}
+	if r != nil {
 		s.carrier.replace(r, func(err error) {
 			if err != nil {
 				s.log.Warn("the old sessions did not end in order", zap.Error(err))
 			}
 		})
-	}
-	users, err := submission.LoadUsers(fresh.Submission)
-	if err != nil {
-		return err
 	}
 	if err := s.queue.Reload(fresh.Queue); err != nil {
 		return err // not reached: loadConfig has checked it
@@ -162,6 +190,22 @@ func (s *service) adopt(fresh *configuration) error {
 	fresh.Queue.JournalDays, fresh.Queue.JournalBytes = old.Queue.JournalDays, old.Queue.JournalBytes
 	s.config = fresh
 	return nil
+}
+
+// freshRooms opens other rooms, where fresh needs them; nil: it does not. The listeners stay those of the start.
+func (s *service) freshRooms(fresh *configuration) (*rooms, error) {
+	old := s.config
+	if reflect.DeepEqual(fresh.Delivery, old.Delivery) && reflect.DeepEqual(fresh.Resolver, old.Resolver) {
+		return nil, nil
+	}
+	return openRooms(fresh, s.deliveryDeps(old))
+}
+
+func closeRooms(r *rooms) error {
+	if r == nil {
+		return nil
+	}
+	return r.Close()
 }
 
 // tellRestart names the changes that only a restart puts in force.

@@ -17,6 +17,7 @@ type setting struct {
 	doc   string        // what it means, from the doc tag
 	value reflect.Value // the field itself, settable
 	table bool          // an array of tables, such as delivery.routes
+	names bool          // a table whose keys are names that people choose, such as aliases
 }
 
 // settingsOf lists the settings of the configuration struct that config points to: in each table the plain keys first, then the
@@ -34,6 +35,9 @@ func walk(prefix string, table reflect.Value) []setting {
 		switch {
 		case isTables(field.Type):
 			s.table = true
+			arrays = append(arrays, s)
+		case field.Type.Kind() == reflect.Map:
+			s.names = true
 			arrays = append(arrays, s)
 		case isTable(field.Type):
 			nested = append(nested, walk(key+".", value)...)
@@ -168,6 +172,12 @@ func plainValue(v reflect.Value) any {
 			list[i] = plainValue(v.Index(i))
 		}
 		return list
+	case reflect.Map:
+		values := map[string]any{}
+		for _, name := range v.MapKeys() {
+			values[name.String()] = plainValue(v.MapIndex(name))
+		}
+		return values
 	case reflect.String:
 		return v.String()
 	default:
