@@ -146,3 +146,16 @@ func FuzzParseAddress(f *testing.F) {
 		}
 	})
 }
+
+func TestLocalPartAlone(t *testing.T) {
+	for text, want := range map[string]string{"root": "root", `"a b"`: "a b", `"a\"b"`: `a"b`, "b\u00fccher": "b\u00fccher"} {
+		if got, err := ParseLocalPart(text); err != nil || got != want {
+			t.Errorf("%s: %q, %v", text, got, err)
+		}
+	}
+	for _, bad := range []string{"", "a b", "a@b", `"a"b`, `"a`, "a\r\nb", "a\x00", "\"a\r\"", "a..b", "\xff", strings.Repeat("x", 300)} {
+		if got, err := ParseLocalPart(bad); err == nil {
+			t.Errorf("%q is taken: %q", bad, got)
+		}
+	}
+}

@@ -15,7 +15,7 @@ const lastMargin = 15 * time.Minute
 type Past struct {
 	Attempts int           // that counted, the one that has just ended included
 	Ended    time.Time     // of that attempt
-	Received time.Time     // the begin of the message's lifetime
+	Begin    time.Time     // of the message's lifetime
 	Expires  time.Time     // its end
 	Hint     time.Duration // what the remote asked for; zero: nothing
 	Random   float64       // from 0 to 1
@@ -24,7 +24,7 @@ type Past struct {
 // NextDue is when the next attempt begins; false: the lifetime is over. Delays count from the end of one attempt to the next (RFC 5321 s4.5.4.1). One last attempt
 // is made just before the lifetime ends. It is a function of its arguments.
 func NextDue(delays []time.Duration, jitter float64, p Past) (time.Time, bool) {
-	last := p.Expires.Add(-min(lastMargin, p.Expires.Sub(p.Received)/10))
+	last := p.Expires.Add(-min(lastMargin, p.Expires.Sub(p.Begin)/10))
 	if !p.Ended.Before(last) {
 		return time.Time{}, false
 	}

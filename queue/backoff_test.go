@@ -13,7 +13,7 @@ func TestFiveDaysOfRetries(t *testing.T) {
 	var got []time.Duration
 	at := received
 	for n := 1; ; n++ {
-		due, more := NextDue(c.Backoff, 0, Past{Attempts: n, Ended: at, Received: received, Expires: expires})
+		due, more := NextDue(c.Backoff, 0, Past{Attempts: n, Ended: at, Begin: received, Expires: expires})
 		if !more {
 			break
 		}
@@ -38,7 +38,7 @@ func TestFiveDaysOfRetries(t *testing.T) {
 func TestJitterStaysWithinItsShare(t *testing.T) {
 	base := time.Unix(1_000_000_000, 0)
 	for _, random := range []float64{0, 0.25, 0.5, 0.75, 1} {
-		due, _ := NextDue([]time.Duration{time.Hour}, 0.1, Past{Attempts: 1, Ended: base, Received: base, Expires: base.Add(100 * time.Hour), Random: random})
+		due, _ := NextDue([]time.Duration{time.Hour}, 0.1, Past{Attempts: 1, Ended: base, Begin: base, Expires: base.Add(100 * time.Hour), Random: random})
 		want := base.Add(time.Hour + time.Duration((2*random-1)*0.1*float64(time.Hour)))
 		if due.Sub(want).Abs() > time.Millisecond {
 			t.Errorf("random %v: %s, want %s", random, due, want)

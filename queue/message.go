@@ -23,8 +23,12 @@ type Submission struct {
 	Sender   string
 	Priority Priority
 	Received time.Time
-	SendAt   time.Time // not before; zero: at once
+	SendAt   time.Time // not before; zero: at once. Its lifetime begins then
 	Expires  time.Time // the end of its lifetime
+	// Key makes sure that the message is accepted once, however often its sender hands it in: see Draft.Commit and CheckKey. Empty: it has none. Digest tells it from other
+	// messages with the same key. Both are not kept with the message.
+	Key    string
+	Digest [32]byte
 	// Notice is when Overdue gives the message first, though its lifetime goes on: for the notice of delay. Zero: it does not. It is not kept; each
 	// Settlement says anew when that is.
 	Notice time.Time

@@ -173,11 +173,11 @@ func submission(t *testing.T, from string, to ...string) queue.Submission {
 
 func (w *world) submit(from string, to ...string) queue.ID {
 	w.t.Helper()
-	id, err := w.queue.Submit(context.Background(), submission(w.t, from, to...), strings.NewReader("Subject: x\r\n\r\ntext\r\n"))
+	accepted, err := w.queue.Submit(context.Background(), submission(w.t, from, to...), strings.NewReader("Subject: x\r\n\r\ntext\r\n"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return id
+	return accepted.ID
 }
 
 // tries are the attempts for a domain.

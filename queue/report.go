@@ -86,7 +86,7 @@ func (q *Queue) report(o Owed, s *Settlement, t terms, about []int, action dsn.A
 			RemoteMTA: state.Last.Host, Diagnostic: state.Last.Reply, LastAttempt: state.Tried, Reason: state.Last.Reason, InDoubt: state.InDoubt,
 		}
 		if action == dsn.Delayed {
-			entry.RetryUntil = o.Expires
+			entry.RetryUntil = t.expires(o)
 			if entry.Status.IsZero() {
 				entry.Status = mail.Status{4, 4, 7}
 			}

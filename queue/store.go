@@ -21,6 +21,9 @@ var ErrStopped = errors.New("the store has stopped after a failed write")
 // ErrNotFound is the answer to a question about a message that is not in the queue.
 var ErrNotFound = errors.New("no such message in the queue")
 
+// ErrOver is the answer to a message whose lifetime ends before it begins.
+var ErrOver = errors.New("the lifetime of the message has ended already")
+
 // ErrDamaged is what opening and reading a content come to that is missing, or is not what was accepted any more. Trying again does not help.
 var ErrDamaged = errors.New("the content is not what was accepted")
 
@@ -29,6 +32,11 @@ type Draft interface {
 	io.Writer
 	// Commit makes the message durable, with the entries of the journal about it, and returns it leased: one Owed for each destination, in the order in
 	// which the destinations stand in the envelope. When it returns nil the message survives a crash. After an error nothing was accepted.
+	//
+	// A submission with a key is accepted once: where a message of the same sender with the same key was accepted less than KeyLifetime before it, by the Received of the two,
+	// the answer is a *RepeatedError if their digests are the same, else ErrOtherContent; whatever has become of that message meanwhile. The key is remembered in the commit
+	// of its message, so there is never one without the other. Of several commits with the same key at the same time one goes ahead, and the others wait for what becomes of
+	// it, or for the end of ctx: if it fails, the next goes ahead.
 	Commit(ctx context.Context, s Submission, entries []journal.Entry) ([]Owed, error)
 	// Abort forgets the draft. After Commit it does nothing.
 	Abort()

@@ -12,34 +12,57 @@ import (
 )
 
 // Submit takes a message over. When it returns nil the message is durable and we answer for it (RFC 5321 s6.1); after an error
-// nothing was accepted. Received and Expires are filled in where they are zero. The errors are ErrFull and ErrStopped, the error of
-// content's reader, and what is wrong with the envelope. It may be called concurrently, also before Run.
-func (q *Queue) Submit(ctx context.Context, s Submission, content io.Reader) (ID, error) {
-	if len(s.Envelope.Recipients) == 0 {
-		return 0, errors.New("a message needs a recipient")
+// nothing was accepted. Received and Expires are filled in where they are zero, and Expires is brought forward to the end of the configured lifetime. Digest is that of
+// content: see Digester. The errors are ErrFull and ErrStopped, ErrOtherContent, ErrOver, the error of content's reader, and what is wrong with the envelope or the key.
+// It may be called concurrently, also before Run.
+func (q *Queue) Submit(ctx context.Context, s Submission, content io.Reader) (Accepted, error) {
+	if err := s.check(); err != nil {
+		return Accepted{}, err
 	}
-	if err := s.Envelope.Check(); err != nil {
-		return 0, err
+	if q.complete(&s); !s.Expires.After(s.begin()) {
+		return Accepted{}, ErrOver
 	}
-	q.complete(&s)
 	draft, err := q.store.Begin(ctx)
 	if err != nil {
-		return 0, err
+		return Accepted{}, err
 	}
 	defer draft.Abort()
-	if _, err := io.Copy(draft, content); err != nil {
-		return 0, fmt.Errorf("taking the content: %w", err)
+	if err := s.fill(draft, content); err != nil {
+		return Accepted{}, fmt.Errorf("taking the content: %w", err)
 	}
 	owed, err := draft.Commit(ctx, s, []journal.Entry{acceptedEntry(s)})
 	if err != nil {
-		return 0, err
+		return repeated(err)
 	}
-	id := owed[0].ID
+	accepted := Accepted{ID: owed[0].ID}
 	q.ready(owed)
-	return id, nil
+	return accepted, nil
 }
 
-// complete fills in what a submission leaves open. A message of ours or of others about mail, one with the null reverse-path, lives and waits as a report does.
+// check says what is wrong with what a client wants.
+func (s Submission) check() error {
+	if len(s.Envelope.Recipients) == 0 {
+		return errors.New("a message needs a recipient")
+	}
+	if s.Key != "" {
+		if err := CheckKey(s.Key); err != nil {
+			return err
+		}
+	}
+	return s.Envelope.Check()
+}
+
+// repeated tells the message that was accepted before from one that is refused.
+func repeated(err error) (Accepted, error) {
+	var before *RepeatedError
+	if errors.As(err, &before) {
+		return Accepted{ID: before.ID, Repeated: true}, nil
+	}
+	return Accepted{}, err
+}
+
+// complete fills in what a submission leaves open. A message of ours or of others about mail, one with the null reverse-path, lives and waits as a report does. A client
+// may want a shorter lifetime than the configured one, and not a longer.
 func (q *Queue) complete(s *Submission) {
 	if s.Received.IsZero() {
 		s.Received = q.now()
@@ -50,8 +73,8 @@ func (q *Queue) complete(s *Submission) {
 	if s.Envelope.From.IsNull() {
 		s.Priority = Report
 	}
-	if s.Expires.IsZero() {
-		s.Expires = s.begin().Add(q.lifetime(s.Envelope))
+	if end := s.begin().Add(q.lifetime(s.Envelope)); s.Expires.IsZero() || s.Expires.After(end) {
+		s.Expires = end
 	}
 	s.Notice = terms{config: *q.current(), now: s.Received}.notice(*s)
 }

@@ -93,7 +93,7 @@ func (s *schedule) tried(o Owed, now time.Time) bool {
 	if now.After(o.Expires.Add(overtime)) && now.After(s.started.Add(overtime)) {
 		return true
 	}
-	if d := s.destinations[o.Destination]; d != nil && d.last.at.After(o.Received) {
+	if d := s.destinations[o.Destination]; d != nil && d.last.at.After(o.begin()) {
 		return true
 	}
 	if o.Expires.Before(s.started) {

@@ -79,7 +79,7 @@ func (t terms) next(o Owed, state RecipientState, outcome mail.Outcome) Recipien
 		state.State = Held
 		return state
 	}
-	past := Past{Attempts: state.Attempts, Ended: t.now, Received: o.Received, Expires: t.expires(o), Random: t.random}
+	past := Past{Attempts: state.Attempts, Ended: t.now, Begin: o.begin(), Expires: t.expires(o), Random: t.random}
 	if outcome.Reply.Transient() {
 		past.Hint = RetryHint(outcome.Reply.Text())
 	}

@@ -70,7 +70,7 @@ func (s aliases) of(a mail.Address) []mail.Address {
 
 // compile finds what each alias stands for in the end. A local-part stands at domain, and as a name also at hostname, unless that has an alias of its own.
 func (a Aliases) compile(domain, hostname mail.Domain) (aliases, error) {
-	e := expansion{next: aliases{}, ends: aliases{}}
+	e := expansion{next: aliases{}, ends: aliases{}, depth: map[mail.Address]int{}}
 	keys := map[mail.Address]string{}
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(a)) {
@@ -139,8 +139,9 @@ func complete(a mail.Address, domain mail.Domain) (mail.Address, error) {
 
 // expansion follows aliases to their ends.
 type expansion struct {
-	next aliases // what stands beside each name
-	ends aliases // what is known so far
+	next  aliases              // what stands beside each name
+	ends  aliases              // what is known so far
+	depth map[mail.Address]int // how many aliases lead there
 }
 
 // expand is what name stands for in the end, where path led to it. An alias that names itself means the mailbox itself: otherwise nothing could go there.
@@ -152,24 +153,26 @@ func (e *expansion) expand(name mail.Address, path []mail.Address) ([]mail.Addre
 		return nil, fmt.Errorf("leads back to itself by way of %s", path[len(path)-1])
 	}
 	path = append(path, name)
-	if len(path) > maxAliasDepth {
-		return nil, fmt.Errorf("leads through more than %d aliases", maxAliasDepth)
-	}
 	var ends []mail.Address
+	depth := 0
 	for _, target := range e.next[name] {
 		inner := []mail.Address{target}
-		if _, more := e.next[folded(target)]; more && folded(target) != name {
+		if further := folded(target); e.next[further] != nil && further != name {
 			var err error
-			if inner, err = e.expand(folded(target), path); err != nil {
+			if inner, err = e.expand(further, path); err != nil {
 				return nil, err
 			}
+			depth = max(depth, e.depth[further])
 		}
 		ends = append(ends, inner...)
 		if len(ends) > maxAliased {
 			return nil, fmt.Errorf("stands for more than %d addresses", maxAliased)
 		}
 	}
-	e.ends[name] = ends
+	if depth >= maxAliasDepth {
+		return nil, fmt.Errorf("leads through more than %d aliases", maxAliasDepth)
+	}
+	e.ends[name], e.depth[name] = ends, depth+1
 	return ends, nil
 }
 

@@ -22,9 +22,9 @@ type sink struct{}
 
 func (sink) Ready() error { return nil }
 
-func (sink) Submit(_ context.Context, _ queue.Submission, content io.Reader) (queue.ID, error) {
+func (sink) Submit(_ context.Context, _ queue.Submission, content io.Reader) (queue.Accepted, error) {
 	_, err := io.Copy(io.Discard, content)
-	return 1, err
+	return queue.Accepted{ID: 1}, err
 }
 
 // plain is a backend of go-smtp that discards: what there would be without us.

@@ -128,20 +128,28 @@ func (d *Desk) Submit(ctx context.Context, l Letter, content io.Reader) (Receipt
 	if err := d.charge(l, r, now); err != nil {
 		return Receipt{}, err
 	}
-	receipt, err := d.accept(ctx, r.submission(l, h, now), m)
+	s := r.submission(l, h, now)
+	s.Key = key
+	receipt, err := d.accept(ctx, s, m)
+	if to := r.guard.RedirectAll; err == nil && !to.IsZero() {
+		d.deps.Log.Info("recipients replaced", zap.Stringer("id", receipt.ID), zap.Int("recipients", len(l.Envelope.Recipients)), zap.Stringer("recipient", to))
+	}
 	if err != nil || receipt.Repeated {
 		d.refund(l, r, now)
 	}
 	return receipt, err
 }
 
-// accept has the queue take the message.
+// accept has the queue take the message, and tells what is wrong with the message from what is wrong with the queue.
 func (d *Desk) accept(ctx context.Context, s queue.Submission, m *message) (Receipt, error) {
-	id, err := d.deps.Queue.Submit(ctx, s, m)
-	if err != nil {
-		return Receipt{}, err
+	accepted, err := d.deps.Queue.Submit(ctx, s, m)
+	if errors.Is(err, queue.ErrOtherContent) {
+		return Receipt{}, &Refusal{Code: 554, Status: mail.Status{5, 6, 0}, Text: "another message was accepted with the same Idempotency-Key", cause: err}
 	}
-	return Receipt{ID: id}, nil
+	if errors.Is(err, queue.ErrOver) {
+		return Receipt{}, &Refusal{Code: 550, Status: mail.Status{5, 4, 7}, Text: "the time for the message is over", cause: err} // RFC 3463 s3.5
+	}
+	return Receipt{ID: accepted.ID, Repeated: accepted.Repeated}, err
 }
 
 // release keeps the room of h for the next message, unless it is a large one.

@@ -87,7 +87,7 @@ func (r *rules) limit(c Client) int {
 func (r *rules) sender(c Client, from mail.ReversePath) (mail.ReversePath, error) {
 	a, err := complete(from.Address, r.domain)
 	if err != nil {
-		return from, refuse(553, "5.1.7", "the address "+reason(err))
+		return from, refuse(553, "5.1.7", "the address is too long with its domain")
 	}
 	from.Address = a
 	if c.User == "" || r.of(c.User).permits(from) {
@@ -103,7 +103,7 @@ func (r *rules) sender(c Client, from mail.ReversePath) (mail.ReversePath, error
 func (r *rules) recipient(to mail.Recipient) ([]mail.Recipient, error) {
 	var err error
 	if to.Address, err = complete(to.Address, r.domain); err != nil {
-		return nil, refuse(553, "5.1.3", "the address "+reason(err))
+		return nil, refuse(553, "5.1.3", "the address is too long with its domain")
 	}
 	list := []mail.Recipient{to}
 	if targets := r.aliases.of(to.Address); targets != nil {

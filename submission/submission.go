@@ -44,7 +44,7 @@ import (
 type Acceptor interface {
 	// Submit reads content to its end and returns nil only when the message would survive a crash (RFC 5321 s6.1). When content cannot be read to its
 	// end, nothing is accepted.
-	Submit(ctx context.Context, s queue.Submission, content io.Reader) (queue.ID, error)
+	Submit(ctx context.Context, s queue.Submission, content io.Reader) (queue.Accepted, error)
 	// Ready is nil while mail is accepted, and says otherwise why it is not.
 	Ready() error
 }

@@ -41,25 +41,25 @@ type drop struct {
 
 func (d *drop) Ready() error { return d.ready }
 
-func (d *drop) Submit(ctx context.Context, s queue.Submission, content io.Reader) (queue.ID, error) {
+func (d *drop) Submit(ctx context.Context, s queue.Submission, content io.Reader) (queue.Accepted, error) {
 	var text strings.Builder
 	if _, err := io.Copy(&text, content); err != nil {
-		return 0, err
+		return queue.Accepted{}, err
 	}
 	if d.panics {
 		panic("a mistake")
 	}
 	if d.stall {
 		<-ctx.Done()
-		return 0, ctx.Err()
+		return queue.Accepted{}, ctx.Err()
 	}
 	if d.refuse != nil {
-		return 0, d.refuse
+		return queue.Accepted{}, d.refuse
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.taken = append(d.taken, accepted{s, text.String()})
-	return queue.ID(len(d.taken)), nil
+	return queue.Accepted{ID: queue.ID(len(d.taken))}, nil
 }
 
 func (d *drop) messages() []accepted {

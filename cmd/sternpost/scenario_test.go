@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 //	connected ADDRESS     waits until somebody has connected to the silent one
 //	exit STATUS ARGS...   runs sternpost and compares the exit status; standard input is that of the word stdin
 //	ready                 waits until the agent in the background says that it is ready, or has read its configuration again
-//	submit FROM TO FILE   hands the message in FILE to the agent by SMTP
+//	submit FROM TO FILE   hands the message in FILE to the agent by SMTP; with ! before it, the agent refuses it
 //	arrived ADDRESS N     waits until the exchanger has heard N messages to their end
 //	asked ADDRESS N       waits until N connections to the exchanger have ended
 //	signal TERM|HUP       sends a signal to the programs in the background

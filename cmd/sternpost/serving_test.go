@@ -70,12 +70,18 @@ func signalAgent(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func submitMessage(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
+	if len(args) != 3 {
 		ts.Fatalf("usage: submit FROM TO FILE")
 	}
 	content := strings.ReplaceAll(ts.ReadFile(args[2]), "\n", "\r\n")
 	address := net.JoinHostPort(submissionAddress, ts.Value("scenario").(*scenario).port)
-	ts.Check(smtp.SendMail(address, nil, args[0], strings.Split(args[1], ","), []byte(content)))
+	err := smtp.SendMail(address, nil, args[0], strings.Split(args[1], ","), []byte(content))
+	if neg && err == nil {
+		ts.Fatalf("the agent takes the message")
+	}
+	if !neg {
+		ts.Check(err)
+	}
 }
 
 func waitArrived(ts *testscript.TestScript, neg bool, args []string) {

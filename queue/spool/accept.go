@@ -13,6 +13,7 @@ import (
 // accept writes the message and gives it leased. The lease is taken before the write, since what is written is seen before it is synced. The memory of the
 // content becomes the lease's if there is room for that, and is given back if not.
 func (s *Store) accept(m stored, content []byte, entries []journal.Entry) ([]queue.Owed, error) {
+	key := takeKey(&m.Submission)
 	s.mu.Lock()
 	id := s.nextID(m)
 	rows := firstRows(id, m.Submission)
@@ -27,7 +28,7 @@ func (s *Store) accept(m stored, content []byte, entries []journal.Entry) ([]que
 
 	b := s.db.NewBatchWithSize(len(content) + 2048)
 	last := s.reserve(id)
-	if err := errors.Join(putReserved(b, last), s.putMessage(b, id, m, content)); err != nil {
+	if err := errors.Join(putReserved(b, last), s.putMessage(b, id, m, content), key.put(b, id)); err != nil {
 		return nil, s.withdraw(rows, err)
 	}
 	if err := errors.Join(putWaiting(b, rows), putHints(b, unhinted)); err != nil {
@@ -35,6 +36,9 @@ func (s *Store) accept(m stored, content []byte, entries []journal.Entry) ([]que
 	}
 	if err := s.commitWithEntries(b, stamp(entries, id)); err != nil {
 		return nil, err
+	}
+	if key.key != "" {
+		s.keys.note(hourOf(key.received))
 	}
 	s.mu.Lock()
 	s.reserved = max(s.reserved, last)

@@ -28,6 +28,8 @@ type bookPage struct {
 	sum      uint32
 	// report is the token of the report that the end of this message owes.
 	report string
+	keyed  queue.Submission // with what it was handed in, where it has a key
+	id     queue.ID         // that was answered to it
 }
 
 // book is what a client and a remote host know outside of the disk.
@@ -92,6 +94,7 @@ func (w wreck) examine(ctx context.Context) (wrong []string, rebuilt bool) {
 		w.compareReports(found, complain)
 	}
 	w.lease(ctx, s, found, complain)
+	w.handAgain(ctx, s, found, rebuilt, complain)
 	for _, err := range s.Journal().Find(ctx, journal.Query{}) {
 		if err != nil {
 			complain("the journal: %v", err)
@@ -158,6 +161,31 @@ func (w wreck) compareReports(found map[string]queue.Message, complain func(stri
 		}
 		if !there && !reported && !r.gone && r.removing == 0 {
 			complain("%s is gone without its report", token)
+		}
+	}
+}
+
+// handAgain hands all in again that have a key: who was answered hears the same again, whatever became of the message; to the others it is new, or is there. A rebuilding may
+// find a message of which nobody was told, and not its key.
+func (w wreck) handAgain(ctx context.Context, s *Store, found map[string]queue.Message, rebuilt bool, complain func(string, ...any)) {
+	for token, p := range w.pages {
+		if p.keyed.Key == "" || !queue.KeyKnown(p.keyed.Received, at(0)) {
+			continue
+		}
+		want := p.id
+		if m, there := found[token]; there && !p.accepted {
+			want = m.ID
+		}
+		d, err := s.Begin(ctx)
+		if err == nil {
+			_, err = d.Commit(ctx, p.keyed, nil)
+		}
+		switch got := repeats(err); {
+		case rebuilt && !p.accepted:
+		case got != want:
+			complain("%s is accepted with its key as %v, wanted %v: %v", token, got, want, err)
+		case want == 0 && err != nil:
+			complain("%s is not accepted, and its key is new: %v", token, err)
 		}
 	}
 }

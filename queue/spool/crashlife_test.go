@@ -72,15 +72,10 @@ func (l life) hand(random *rand.Rand, token string) {
 	if token == firstToken { // the directory of content is new
 		content = noise(random, largestInline+1)
 	}
-	d, err := l.s.Begin(l.t.Context())
-	if !l.check("Begin", err) {
-		return
-	}
-	if _, err := d.Write(content); !l.check("Write", err) {
-		return
-	}
 	if random.IntN(10) == 0 {
-		d.Abort()
+		if d := l.draft(content); d != nil {
+			d.Abort()
+		}
 		return
 	}
 	m := submission(fmt.Sprintf("a@%d.example", random.IntN(4)))
@@ -88,17 +83,61 @@ func (l life) hand(random *rand.Rand, token string) {
 		m = submission(fmt.Sprintf("a@%s.example", token)) // nothing else leads to its destination
 	}
 	m.MessageID, m.Sender = token, fmt.Sprint(random.IntN(3))
-	l.book.turn(token, func(p *bookPage) { p.sum = crc32.ChecksumIEEE(content) })
-	work, err := d.Commit(l.t.Context(), m, []journal.Entry{{Kind: journal.Accepted, MessageID: token}})
-	if !l.check("Commit", err) {
-		return
+	hands := 1
+	if random.IntN(3) == 0 {
+		hands = 1 + random.IntN(2)
+		m.Key, m.Digest = token, [32]byte{1}
+		m.Received = at([]int{0, 0, 0, -3 * 24 * 60}[random.IntN(4)]) // some go before the next examination
 	}
-	l.book.turn(token, func(p *bookPage) { p.accepted = true })
-	if random.IntN(2) == 0 {
-		l.s.Return(work)
-		return
+	l.book.turn(token, func(p *bookPage) { p.sum, p.keyed = crc32.ChecksumIEEE(content), m })
+	for _, work := range l.commit(m, content, hands) {
+		if random.IntN(2) == 0 {
+			l.s.Return(work)
+			continue
+		}
+		l.settle(random, work)
 	}
-	l.settle(random, work)
+}
+
+func (l life) draft(content []byte) queue.Draft {
+	d, err := l.s.Begin(l.t.Context())
+	if !l.check("Begin", err) {
+		return nil
+	}
+	if _, err := d.Write(content); !l.check("Write", err) {
+		return nil
+	}
+	return d
+}
+
+// commit commits a message so many times at once, and gives the work that comes of it.
+func (l life) commit(m queue.Submission, content []byte, hands int) [][]queue.Owed {
+	var handing sync.WaitGroup
+	all := make([][]queue.Owed, hands)
+	for n := range hands {
+		handing.Go(func() {
+			d := l.draft(content)
+			if d == nil {
+				return
+			}
+			work, err := d.Commit(l.t.Context(), m, []journal.Entry{{Kind: journal.Accepted, MessageID: m.MessageID}})
+			id := repeats(err)
+			if id == 0 && !l.check("Commit", err) {
+				return
+			}
+			if err == nil {
+				id, all[n] = work[0].ID, work
+			}
+			l.book.turn(m.MessageID, func(p *bookPage) {
+				if p.id != 0 && p.id != id {
+					l.t.Errorf("%s is accepted as %v and as %v", m.MessageID, p.id, id)
+				}
+				p.accepted, p.id = true, id
+			})
+		})
+	}
+	handing.Wait()
+	return all
 }
 
 // deliver leases work and settles it.
@@ -200,7 +239,7 @@ func (l life) person(random *rand.Rand) {
 	}
 }
 
-// keepHouse suspends destinations, lifts that, and lets the journal expire.
+// keepHouse suspends destinations, lifts that, and lets the journal and keys expire.
 func (l life) keepHouse(random *rand.Rand) {
 	name := mail.Domain(fmt.Sprintf("%d.example", random.IntN(4)))
 	until := at(random.IntN(200))
@@ -212,6 +251,6 @@ func (l life) keepHouse(random *rand.Rand) {
 	}
 	l.check("Suspend", l.s.Suspend(l.t.Context(), name, until))
 	if random.IntN(5) == 0 {
-		l.check("Expire", l.s.Expire(time.Now()))
+		l.check("Expire", l.s.Expire(at(100)))
 	}
 }

@@ -126,6 +126,28 @@ func (d *draft) Commit(ctx context.Context, s queue.Submission, entries []journa
 		return nil, err
 	}
 	defer d.s.leave()
+	if s.Key != "" {
+		return d.commitOnce(ctx, s, entries)
+	}
+	return d.commit(ctx, s, entries)
+}
+
+// commitOnce is commit for a message that may have been accepted before.
+func (d *draft) commitOnce(ctx context.Context, s queue.Submission, entries []journal.Entry) ([]queue.Owed, error) {
+	giveBack, err := d.s.keys.take(ctx, string(onceKey(0, s.Sender, s.Key)), d.s.failed)
+	if err != nil {
+		d.Abort()
+		return nil, err
+	}
+	defer giveBack()
+	if err := d.s.answered(s); err != nil {
+		d.Abort()
+		return nil, err
+	}
+	return d.commit(ctx, s, entries)
+}
+
+func (d *draft) commit(ctx context.Context, s queue.Submission, entries []journal.Entry) ([]queue.Owed, error) {
 	if err := d.prepare(ctx, s); err != nil {
 		d.Abort()
 		return nil, err

@@ -24,6 +24,7 @@ import (
 //	t <time><id><destination>                     deadline; its value is the middle of the waiting row
 //	i                                             no id up to this one is given again
 //	f <number>                                    content file that belongs to the message in its value
+//	k <hour><sender><key>                         message that was accepted with an idempotency key; see once
 //	J <volume> e <time><seq>                      entry of the journal
 //	J <volume> <field> <value> 0 1 <time><seq>    index of the journal
 const (
@@ -36,6 +37,7 @@ const (
 	kindQuarantine  = 'q'
 	kindFile        = 'f'
 	kindLastID      = 'i'
+	kindOnce        = 'k'
 	kindJournal     = 'J'
 )
 

@@ -19,6 +19,7 @@ import (
 //	z <id> d                                          its tombstone
 //	z <id> e <time><seq>                              the journal says how a recipient ended
 //	z <id> f <number>                                 its content file
+//	z <id> l                                          it is missing
 //	z <id> n                                          octets that are damaged say that it was accepted
 //	z <id> q <age>                                    it was set aside
 //	z <id> s <age>                                    states of its recipients
@@ -38,6 +39,7 @@ const (
 	evidenceDead      = 'd'
 	evidenceEnd       = 'e'
 	evidenceFile      = 'f'
+	evidenceLost      = 'l'
 	evidenceMentioned = 'n'
 	evidenceAside     = 'q'
 	evidenceStates    = 's'

@@ -30,7 +30,7 @@ func (j *judging) run() error {
 	if err := j.c.flush(true); err != nil {
 		return err
 	}
-	if err := j.walk(); err != nil {
+	if err := errors.Join(j.walk(), j.c.flush(true)); err != nil {
 		return err
 	}
 	if err := j.newest(); err != nil {
@@ -198,7 +198,7 @@ func (j *judging) absent(id queue.ID, t trace) error {
 		l.why += ", though not for all: " + strings.Join(t.ends, ", ")
 	}
 	j.missing++
-	return errors.Join(j.lost(l), j.enter(l))
+	return errors.Join(j.lost(l), j.enter(l), j.c.b.Set(evidence(id, evidenceLost), nil, nil))
 }
 
 // aside keeps what is left of a message that was set aside before, and its files.
@@ -245,8 +245,17 @@ func (j *judging) newest() error {
 	return errors.Join(err, it.Close())
 }
 
-// keep sets a key. A suspension needs a hint, or nothing looks for its end.
+// keep sets a key. A suspension needs a hint, or nothing looks for its end. An idempotency key goes with a message that is missing, so that it may be handed in again.
 func (j *judging) keep(key, value []byte) error {
+	if key[0] == kindOnce {
+		o, ok := parseOnce(key, value)
+		if !ok {
+			return nil
+		}
+		if lost, err := j.c.s.has(evidence(o.id, evidenceLost)); lost || err != nil {
+			return err
+		}
+	}
 	err := j.c.b.Set(key, value, nil)
 	if len(key) > 2 && key[0] == kindDestination && key[1] == aboutSuspension && len(value) == 8 {
 		err = errors.Join(err, j.c.b.Set(hintKey(binary.BigEndian.Uint64(value), mail.Domain(key[2:])), nil, nil))

@@ -75,6 +75,7 @@ type Store struct {
 	floor        uint64 // no hint stands before it
 
 	diary diary
+	keys  keyring
 }
 
 var _ queue.Store = (*Store)(nil)
@@ -185,7 +186,7 @@ func (s *Store) serve() error {
 	return s.watch.broken
 }
 
-// recall finds where ids and the cursors of the journal go on.
+// recall finds where ids and the cursors of the journal go on, and which hours have idempotency keys.
 func (s *Store) recall() error {
 	value, closer, err := s.db.Get([]byte{kindLastID})
 	if err == nil {
@@ -198,7 +199,7 @@ func (s *Store) recall() error {
 		return err
 	}
 	s.diary.last, err = s.lastEntry()
-	return err
+	return errors.Join(err, s.recallHours())
 }
 
 // lastKey is the last key of a kind; nil: there is none.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -69,6 +70,9 @@ func TestVerifyNamesWhatDoesNotFit(t *testing.T) {
 		"entry": {func(t *testing.T, s *Store, _ vfs.FS, r row) {
 			keep(t, s, append(entryPrefix(1), cursor(1, 1)...), []byte{version, 99})
 		}, "an entry of the journal: is damaged"},
+		"idempotency key": {func(t *testing.T, s *Store, _ vfs.FS, r row) {
+			keep(t, s, onceKey(7, "us", "key"), once{id: r.id, received: 8 * uint64(time.Hour)}.value())
+		}, "an idempotency key is damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fs := vfs.NewMem()

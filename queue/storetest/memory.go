@@ -26,6 +26,7 @@ type Memory struct {
 	suspended map[mail.Domain]time.Time
 	reasons   map[mail.Domain]string // of the last deferral
 	turns     map[turn]string        // the sender that was served last
+	keys      map[sealed]keyed
 	entries   []journal.Entry
 
 	failure error // what the next commit fails with
@@ -62,6 +63,16 @@ type turn struct {
 	priority    queue.Priority
 }
 
+// sealed is what a submission with a key is known by.
+type sealed struct{ sender, key string }
+
+// keyed is the message that was accepted with a key.
+type keyed struct {
+	id       queue.ID
+	digest   [32]byte
+	received time.Time
+}
+
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
 	return &Memory{
@@ -70,6 +81,7 @@ func NewMemory() *Memory {
 		suspended: map[mail.Domain]time.Time{},
 		reasons:   map[mail.Domain]string{},
 		turns:     map[turn]string{},
+		keys:      map[sealed]keyed{},
 		failed:    make(chan struct{}),
 	}
 }
@@ -105,6 +117,7 @@ func (m *Memory) Reopen() *Memory {
 	n.messages = maps.Clone(m.messages)
 	n.suspended = maps.Clone(m.suspended)
 	n.reasons = maps.Clone(m.reasons)
+	n.keys = maps.Clone(m.keys)
 	n.entries = slices.Clone(m.entries)
 	return n
 }
@@ -176,6 +189,7 @@ func (m *Memory) add(s queue.Submission, content []byte) *kept {
 	}
 	k.message.Envelope.Recipients = slices.Clone(s.Envelope.Recipients)
 	k.message.Notice = time.Time{}
+	k.message.Key, k.message.Digest = "", [32]byte{}
 	if !s.Notice.IsZero() {
 		for _, d := range k.destinations() {
 			k.deadlines[d] = s.Notice

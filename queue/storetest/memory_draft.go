@@ -70,12 +70,30 @@ func (d *draft) Commit(ctx context.Context, s queue.Submission, entries []journa
 	if err := m.acceptable(ctx); err != nil {
 		return nil, err
 	}
+	if err := m.repeated(s); err != nil {
+		return nil, err
+	}
 	if err := m.commit(); err != nil {
 		return nil, err
 	}
 	k := m.add(s, d.content.Bytes())
+	if s.Key != "" {
+		m.keys[sealed{s.Sender, s.Key}] = keyed{k.message.ID, s.Digest, s.Received}
+	}
 	m.write(about(k.message.ID, entries))
 	return m.leaseAll(k), nil
+}
+
+// repeated says which message was accepted with the key of s before.
+func (m *Memory) repeated(s queue.Submission) error {
+	before, known := m.keys[sealed{s.Sender, s.Key}]
+	switch {
+	case s.Key == "" || !known || !queue.KeyKnown(before.received, s.Received):
+		return nil
+	case before.digest != s.Digest:
+		return queue.ErrOtherContent
+	}
+	return &queue.RepeatedError{ID: before.id}
 }
 
 // about fills in the id of a message that had none yet when the entries were made.

@@ -20,7 +20,7 @@ import (
 func Run(t *testing.T, open func(t *testing.T) queue.Store) {
 	t.Helper()
 	groups := map[string]map[string]func(*trial){
-		"accept": acceptTests(), "lease": leaseTests(), "fairness": fairnessTests(), "overdue": overdueTests(), "settle": settleTests(),
+		"accept": acceptTests(), "key": keyTests(), "lease": leaseTests(), "fairness": fairnessTests(), "overdue": overdueTests(), "settle": settleTests(),
 		"change": changeTests(), "messages": messagesTests(), "destinations": destinationsTests(), "journal": journalTests(),
 		"property": propertyTests(nil),
 	}

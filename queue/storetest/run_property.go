@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -69,7 +70,9 @@ func (w *twin) minutes(most int) time.Time {
 
 func (w *twin) one(in int) bool { return w.random.IntN(in) == 0 }
 
-func (w *twin) accepts() string {
+func (w *twin) accepts() string { return w.hands(w.one(2)) }
+
+func (w *twin) hands(keyed bool) string {
 	var recipients []string
 	for i := range 1 + w.random.IntN(4) {
 		recipients = append(recipients, fmt.Sprintf("%d@%s", i, w.domain()))
@@ -79,11 +82,30 @@ func (w *twin) accepts() string {
 	if w.one(4) {
 		s.SendAt = w.minutes(100)
 	}
-	content := fmt.Sprint(recipients)
-	model, store := (&trial{T: w.T, store: w.model}).accept(s, content), w.accept(s, content)
+	if keyed {
+		s.Key, s.Digest = w.name(), [32]byte{byte(w.random.IntN(2))}
+	}
+	model, refused := (&trial{T: w.T, store: w.model}).hand(w.Context(), s, 10)
+	store, err := w.hand(w.Context(), s, 10)
+	if refused != nil || err != nil {
+		w.sameAnswer(refused, err)
+		return fmt.Sprintf("accept with the key %q: %v", s.Key, err)
+	}
 	w.know(model[0].ID, store[0].ID)
 	w.keep(model, store)
 	return fmt.Sprintf("accept %v %v", store[0].ID, recipients)
+}
+
+// sameAnswer compares the answers to a message whose key was used.
+func (w *twin) sameAnswer(model, store error) {
+	w.Helper()
+	var want, got *queue.RepeatedError
+	switch {
+	case errors.As(model, &want) && errors.As(store, &got) && w.ids[got.ID] == want.ID:
+	case errors.Is(model, queue.ErrOtherContent) && errors.Is(store, queue.ErrOtherContent):
+	default:
+		w.Fatalf("Commit: %v, want %v", store, model)
+	}
 }
 
 func (w *twin) know(model, store queue.ID) { w.ids[store], w.own[model] = model, store }
@@ -235,6 +257,9 @@ func (w *twin) verdict(o queue.Owed) queue.Settlement {
 
 func (w *twin) passes() string {
 	w.now = w.minutes(60)
+	if w.one(8) {
+		w.now = w.minutes(24 * 60) // keys are forgotten
+	}
 	return "now " + w.now.String()
 }
 
@@ -264,7 +289,7 @@ func (w *twin) changes() string {
 
 // reopens accepts a message first: a crash may undo suspensions behind the last commit.
 func (w *twin) reopens() string {
-	told := w.accepts()
+	told := w.hands(false)
 	w.store, w.model, w.held = w.reopen(w.T, w.store), w.model.Reopen(), nil
 	return told + ", reopen"
 }

@@ -22,6 +22,7 @@ func reopenTests(reopen Reopen) map[string]func(*trial) {
 		"the journal":                   testReopenJournal,
 		"reports":                       testReopenReports,
 		"content of any size":           testReopenContent,
+		"keys":                          testReopenKeys,
 	}
 	bound := map[string]func(*trial){}
 	for name, test := range tests {
