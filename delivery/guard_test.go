@@ -29,6 +29,9 @@ func TestGuardAtDelivery(t *testing.T) {
 				if got := summaries(at); got != c.want {
 					t.Errorf("%s, want %s", got, c.want)
 				}
+				if c.name == "all" && len(at.DNS)+len(at.Candidates) > 0 {
+					t.Errorf("for nobody's mail %d lookups and %d candidates", len(at.DNS), len(at.Candidates))
+				}
 				var heard []string
 				for _, m := range mx.Messages() {
 					heard = append(heard, m.To()...)

@@ -14,11 +14,14 @@ import (
 // would wait for a reply that never comes.
 const refusedSilence = 5 * time.Second
 
+const loneLine = "a CR or LF stands alone in the message; lines end in CRLF"
+
 // content reads what stands between 354 and the dot (RFC 5321 s4.5.2): dots are unstuffed, lines end in CRLF. It ends at CRLF.CRLF and at nothing else, and refuses
 // content in which a CR or LF stands alone (RFC 5321 s2.3.8), because others might find an end there and take the rest for commands. It also refuses NUL
-// (RFC 5321 s4.5.2 leaves it to extensions, and none is offered), lines and messages that are too long.
+// (RFC 5321 s4.5.2 leaves it to extensions, and none is offered), lines and messages that are too long. The same is refused in what comes by BDAT.
 type content struct {
 	wire     *wire
+	chunks   *chunking // nil: the content came by DATA
 	maxSize  int64
 	maxLine  int
 	size     int64
@@ -26,14 +29,16 @@ type content struct {
 	rest     []byte // read and not given out; part of wire.in's buffer
 	within   bool   // not at the begin of a line
 	cr       bool   // the last octet was a CR, not given out yet
-	complete bool   // the dot was seen
+	complete bool   // the dot was seen, or all of the chunk was read: what follows are commands
 	refused  *smtp.SMTPError
 	err      error // what Read ends with
 }
 
 func (w *wire) content(c Config) *content {
 	w.pace = &pace{silence: c.ContentTimeout, rate: c.MinRate}
-	return &content{wire: w, maxSize: c.MaxSize, maxLine: c.MaxLine}
+	all := &content{wire: w, chunks: w.chunks, maxSize: c.MaxSize, maxLine: c.MaxLine}
+	w.chunks = nil
+	return all
 }
 
 // proven says that take looks for what no message may hold.
@@ -57,6 +62,9 @@ func (c *content) Read(p []byte) (int, error) {
 
 // advance reads a line, or as much of one as the buffer holds, into rest.
 func (c *content) advance() error {
+	if c.chunks != nil {
+		return c.advanceChunk()
+	}
 	chunk, err := c.wire.in.ReadSlice('\n')
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -96,7 +104,7 @@ func (c *content) take(chunk []byte) error {
 	body := bytes.TrimSuffix(chunk, []byte("\r\n"))
 	switch {
 	case bytes.IndexByte(body, '\r') >= 0 || bytes.IndexByte(body, '\n') >= 0:
-		return c.refuse(refusal(550, "5.6.0", "a CR or LF stands alone in the message; lines end in CRLF"))
+		return c.refuse(refusal(550, "5.6.0", loneLine))
 	case bytes.IndexByte(body, 0) >= 0:
 		return c.refuse(refusal(550, "5.6.0", "the message holds a NUL"))
 	case c.line-(len(chunk)-len(body)) > c.maxLine:
@@ -116,7 +124,7 @@ func (c *content) refuse(reason *smtp.SMTPError) error {
 	return reason
 }
 
-// drain reads to the dot, so that the client hears what becomes of its message. One that was refused is given less patience, and an end.
+// drain reads to the dot, or to the end of the chunk, so that the client hears what becomes of its message. One that was refused is given less patience, and an end.
 func (c *content) drain() {
 	if c.complete || (c.err != nil && c.refused == nil) {
 		return
@@ -124,6 +132,10 @@ func (c *content) drain() {
 	c.wire.pace.silence = min(c.wire.pace.silence, refusedSilence)
 	c.wire.pace.waited = 0
 	c.rest = nil
+	if c.chunks != nil {
+		c.drainChunk()
+		return
+	}
 	var refused *smtp.SMTPError
 	for c.size <= 2*c.maxSize && !c.complete {
 		err := c.advance()

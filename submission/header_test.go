@@ -128,6 +128,26 @@ func TestLargeHeadersShareTheirMemory(t *testing.T) {
 	}
 }
 
+// What never comes to an end is not kept in memory until it does.
+func TestEndlessHeaderIsGivenUp(t *testing.T) {
+	for _, begin := range []string{"X: ", "Subject: x\r\n "} {
+		h := &head{large: new(atomic.Int64)}
+		h.reset(make([]byte, 0, headRoom))
+		endless := &endless{}
+		err := h.read(io.MultiReader(strings.NewReader(begin), endless))
+		if err == nil || !strings.HasPrefix(err.Error(), "550 5.6.0 the header is larger") || endless.given > 2*maxHeader {
+			t.Errorf("%q: %v after %d octets", begin, err, endless.given)
+		}
+	}
+}
+
+type endless struct{ given int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.given += len(p)
+	return copy(p, strings.Repeat("x", len(p))), nil
+}
+
 func TestMessageIDIsRead(t *testing.T) {
 	for text, want := range map[string]string{
 		"Message-ID: <a@b>\r\nMessage-Id: <c@d>\r\n":                        "a@b",

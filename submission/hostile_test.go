@@ -3,6 +3,7 @@ package submission
 import (
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -183,7 +184,6 @@ func TestCommandLinesAreClean(t *testing.T) {
 func TestConnectionsThatEndAtOnce(t *testing.T) {
 	for text, prefix := range map[string]string{
 		"POST / HTTP/1.1\r\n\r\nEHLO x\r\n" + smuggled: "521 ",
-		"BDAT 6 LAST\r\nQUIT\r\n":                      "502 5.5.1 ",
 		strings.Repeat("x", 3000) + "\r\n":             "500 ",
 		strings.Repeat("x", 300_000):                   "500 ",
 	} {
@@ -239,5 +239,125 @@ func TestEverythingAtOnce(t *testing.T) {
 				t.Fatalf("content %q", m.content)
 			}
 		}
+	})
+}
+
+// Whatever the hostile clients do, an honest one is served meanwhile, at once.
+func TestHonestClientAmongHostileOnes(t *testing.T) {
+	for name, hostile := range map[string]func(c *client){
+		"says nothing":    func(*client) {},
+		"drips a command": func(c *client) { drip(c, "N") },
+		"endless line":    func(c *client) { pour(c, strings.Repeat("x", 1000)) },
+		"endless noise":   func(c *client) { pour(c, "\x16\x03\x01\r\n") },
+		"endless NOOP":    func(c *client) { pour(c, "NOOP\r\n") },
+		"stalls in DATA": func(c *client) {
+			c.send("EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\nSubject: x\r\n")
+		},
+		"drips in DATA": func(c *client) {
+			c.send("EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
+			drip(c, "x")
+		},
+		"stalls in BDAT": func(c *client) {
+			c.send("EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nBDAT 1000000 LAST\r\nSubject: x\r\n")
+		},
+		"drips BDAT": func(c *client) {
+			c.send("EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\n")
+			drip(c, "BDAT 0\r\n")
+		},
+		"endless RCPT": func(c *client) {
+			c.send("EHLO x\r\nMAIL FROM:<a@example.org>\r\n")
+			pour(c, "RCPT TO:<user@example.net>\r\n")
+		},
+		"before EHLO": func(c *client) { c.send(strings.Repeat(smuggled, 20)) },
+	} {
+		inBubble(t, nil, func(w *world) {
+			for range 5 {
+				c := w.connect()
+				c.expect("220 ")
+				go func() { _, _ = io.Copy(io.Discard, c.Conn) }() // it reads; one that does not has a test of its own
+				go hostile(&client{t: t, Conn: quiet{c.Conn}})
+			}
+			time.Sleep(2 * time.Minute)
+			before := len(w.messages())
+			began := time.Now()
+			c := w.dial()
+			c.data()
+			c.ask("Subject: x\r\n\r\nx\r\n.", "250 2.0.0 queued as ")
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("%s: the honest client was served after %s", name, took)
+			}
+			if n := len(w.messages()); n != before+1 || before > 0 {
+				t.Errorf("%s: %d messages before, %d after", name, before, n)
+			}
+			_ = c.Close()
+			time.Sleep(time.Hour) // all hostile ones are cut
+			w.stop()
+			if err := <-w.served; err != nil {
+				t.Error(err)
+			}
+			w.served <- nil
+		})
+	}
+}
+
+// quiet is a connection whose end is no failure of the test.
+type quiet struct{ net.Conn }
+
+func (q quiet) Write(p []byte) (int, error) {
+	_, _ = q.Conn.Write(p)
+	return len(p), nil
+}
+
+// pour sends text again and again, until the connection ends.
+func pour(c *client, text string) {
+	for {
+		if _, err := c.Conn.(quiet).Conn.Write([]byte(text)); err != nil {
+			return
+		}
+		time.Sleep(250 * time.Millisecond)
+	}
+}
+
+// drip sends text every ten seconds, until the connection ends.
+func drip(c *client, text string) {
+	for {
+		if _, err := c.Conn.(quiet).Conn.Write([]byte(text)); err != nil {
+			return
+		}
+		time.Sleep(10 * time.Second)
+	}
+}
+
+// Recipients beyond the limit are refused one by one, cost no memory, and after very many the connection ends.
+func TestHundredThousandRecipients(t *testing.T) {
+	inBubble(t, nil, func(w *world) {
+		c := w.dial()
+		c.ask("MAIL FROM:<a@example.org>", "250 ")
+		go func() {
+			for n := range 100_000 {
+				if _, err := fmt.Fprintf(c.Conn, "RCPT TO:<user%d@example.net>\r\n", n); err != nil {
+					return
+				}
+			}
+		}()
+		taken, refused := 0, 0
+		for {
+			reply := c.hear()
+			switch {
+			case strings.HasPrefix(reply, "250 "):
+				taken++
+				continue
+			case strings.HasPrefix(reply, "452 4.5.3 "):
+				refused++
+				continue
+			case !strings.HasPrefix(reply, "421 4.7.0 "):
+				t.Errorf("reply %q", reply)
+			}
+			break
+		}
+		if taken != 1000 || refused != maxRefusedRecipients+1 {
+			t.Errorf("%d taken, %d refused", taken, refused)
+		}
+		c.ended()
 	})
 }

@@ -219,8 +219,8 @@ func (p *pacedBody) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// wishes are the parameters of the envelope beside its addresses, as texts.
-type wishes struct {
+// options are the parameters of the envelope beside its addresses, as texts.
+type options struct {
 	EnvelopeID string   `json:"envelope_id"`
 	Notify     []string `json:"notify"`
 	Return     string   `json:"ret"`
@@ -231,8 +231,8 @@ type wishes struct {
 // longestEnvelopeID is what ENVID may have in characters (RFC 3461 s4.4).
 const longestEnvelopeID = 100
 
-// wish writes the wishes into p.
-func (p *posting) wish(s wishes) (err error) {
+// choose writes the options into p. longest is how long a message may be held (submission.max_hold).
+func (p *posting) choose(s options, longest time.Duration) (err error) {
 	if len(s.EnvelopeID) > longestEnvelopeID || strings.ContainsFunc(s.EnvelopeID, notPrintable) {
 		return fieldError{"envelope_id", "is not up to 100 printable ASCII characters"} // RFC 3461 s4.4, s5.4
 	}
@@ -252,8 +252,25 @@ func (p *posting) wish(s wishes) (err error) {
 	if p.letter.SendAt, err = instant("send_at", s.SendAt); err != nil {
 		return err
 	}
-	p.letter.Expires, err = instant("expires", s.Expires)
-	return err
+	if p.letter.Expires, err = instant("expires", s.Expires); err != nil {
+		return err
+	}
+	return p.letter.checkTimes(time.Now(), longest)
+}
+
+// checkTimes refuses what would be held for too long, or never sent.
+func (l *Letter) checkTimes(now time.Time, longest time.Duration) error {
+	switch {
+	case l.SendAt.After(now.Add(longest)):
+		return fieldError{"send_at", "is later than submission.max_hold allows"}
+	case !l.Expires.IsZero() && !l.Expires.After(now):
+		return fieldError{"expires", "has passed"}
+	case !l.Expires.IsZero() && l.Expires.Before(l.SendAt):
+		return fieldError{"expires", "is before send_at"}
+	case !l.SendAt.After(now):
+		l.SendAt = time.Time{}
+	}
+	return nil
 }
 
 func instant(field, text string) (time.Time, error) {

@@ -123,10 +123,11 @@ func TestMIMEIsTaken(t *testing.T) {
 }
 
 func TestEnvelopeOptions(t *testing.T) {
-	at := time.Date(2026, 12, 24, 18, 0, 0, 0, time.UTC)
-	query := "?from=me@client.test&to=you@example.test&envelope_id=QQ1&ret=hdrs&notify=success,delay&send_at=2026-12-24T18:00:00Z&expires=2026-12-24T19:00:00%2B01:00&idempotency_key=k"
+	at := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	in := at.In(time.FixedZone("", 3600)).Format(time.RFC3339) // the same, elsewhere
+	query := "?from=me@client.test&to=you@example.test&envelope_id=QQ1&ret=hdrs&notify=success,delay&send_at=" + at.Format(time.RFC3339) + "&expires=" + url.QueryEscape(in) + "&idempotency_key=k"
 	object := `{"from":"me@client.test","to":"you@example.test","text":"x","envelope_id":"QQ1","ret":"hdrs","notify":["success","delay"],
-		"send_at":"2026-12-24T18:00:00Z","expires":"2026-12-24T19:00:00+01:00","idempotency_key":"k"}`
+		"send_at":"` + at.Format(time.RFC3339) + `","expires":"` + in + `","idempotency_key":"k"}`
 	for _, c := range []struct{ kind, query, body string }{{rfc822, query, "A: b\n\n"}, {"application/json", "", object}} {
 		f := &fakeIntake{repeated: true}
 		w, answer := send(newDoor(f), c.kind, c.query, c.body, `"k"`)
@@ -165,6 +166,8 @@ func TestWhatIsRefused(t *testing.T) {
 		{rfc822, envelope + "&notify=never,success", "A: b\n\n", 422, "notify", "never alone"},
 		{rfc822, envelope + "&ret=all", "A: b\n\n", 422, "ret", "full or hdrs"},
 		{rfc822, envelope + "&send_at=tomorrow", "A: b\n\n", 422, "send_at", "RFC 3339"},
+		{rfc822, envelope + "&send_at=2999-01-01T00:00:00Z", "A: b\n\n", 422, "send_at", "max_hold"},
+		{rfc822, envelope + "&expires=2001-01-01T00:00:00Z", "A: b\n\n", 422, "expires", "passed"},
 		{rfc822, "?from=me@client.test", "From: me@client.test\n\n", 422, "to", "no address"},
 		{rfc822, "", "To: you@example.test\n\n", 422, "from", "no From"},
 		{rfc822, "", "From: me@client.test\nTo: you@@example.test\n\n", 422, "To", "field of the header"},

@@ -29,13 +29,13 @@ type posted struct {
 	Headers        map[string]texts `json:"headers"`
 	Sender         *string          `json:"sender"` // the reverse-path, where it is not From
 	IdempotencyKey string           `json:"idempotency_key"`
-	wishes
+	options
 }
 
 // attachment is a file that goes with the message.
 type attachment struct {
-	Name    string `json:"name"`
-	Type    string `json:"type"`
+	Name    string  `json:"name"`
+	Type    string  `json:"type"`
 	Content encoded `json:"content"`
 	// InlineID is what the HTML calls it by, as in <img src="cid:logo">; then it is shown there and not listed.
 	InlineID string `json:"inline_id"`
@@ -50,7 +50,7 @@ func (h *HTTP) readJSON(body io.Reader) (posting, error) {
 		return posting{}, err
 	}
 	p := posting{letter: Letter{Key: m.IdempotencyKey}}
-	if err := p.wish(m.wishes); err != nil {
+	if err := p.choose(m.options, h.config.MaxHold); err != nil {
 		return p, err
 	}
 	if err := p.address(&m); err != nil {

@@ -8,6 +8,7 @@ import (
 	netmail "net/mail"
 	"net/url"
 	"strings"
+	"time"
 
 	"sternpost/mail"
 )
@@ -18,7 +19,7 @@ const mostHeader = 1 << 20
 // readMIME makes a posting of message/rfc822: the envelope is in the parameters, and what is missing there in the header, as for sendmail -t.
 func (h *HTTP) readMIME(parameters url.Values, body io.Reader) (posting, error) {
 	p := posting{content: newLineReader(body, h.config)}
-	if err := p.readParameters(parameters); err != nil {
+	if err := p.readParameters(parameters, h.config.MaxHold); err != nil {
 		return p, err
 	}
 	if parameters.Has("from") && parameters.Has("to") {
@@ -45,8 +46,8 @@ func (h *HTTP) readMIME(parameters url.Values, body io.Reader) (posting, error) 
 }
 
 // readParameters takes what the parameters say. A name that nobody knows is refused: a recipient must not be lost in a misspelling.
-func (p *posting) readParameters(parameters url.Values) error {
-	var s wishes
+func (p *posting) readParameters(parameters url.Values, longest time.Duration) error {
+	var s options
 	var from string
 	single := map[string]*string{
 		"from": &from, "envelope_id": &s.EnvelopeID, "ret": &s.Return, "send_at": &s.SendAt, "expires": &s.Expires, "idempotency_key": &p.letter.Key,
@@ -64,7 +65,7 @@ func (p *posting) readParameters(parameters url.Values) error {
 			return problem{status: http.StatusBadRequest, detail: "there is no parameter " + mail.Escape(name)}
 		}
 	}
-	if err := p.wish(s); err != nil {
+	if err := p.choose(s, longest); err != nil {
 		return err
 	}
 	var err error

@@ -49,7 +49,7 @@ func (c *counter) Submit(l Letter, content string) (Receipt, error) {
 	return c.Desk.Submit(c.t.Context(), l, strings.NewReader(content))
 }
 
-func addressOfText(t *testing.T, text string) mail.Address {
+func addressOfText(t testing.TB, text string) mail.Address {
 	t.Helper()
 	a, err := parseMailbox(text)
 	if err != nil {
@@ -59,7 +59,7 @@ func addressOfText(t *testing.T, text string) mail.Address {
 }
 
 // letter is one from a user to some recipients, which need not have a domain.
-func letter(t *testing.T, user, from string, to ...string) Letter {
+func letter(t testing.TB, user, from string, to ...string) Letter {
 	t.Helper()
 	l := Letter{Client: Client{Door: DoorSMTP, User: user, UID: -1, Address: netip.MustParseAddr("192.0.2.1")}}
 	if from != "" {
@@ -259,6 +259,8 @@ func TestRecipientsPerHour(t *testing.T) {
 	send("shop", 3, "")
 	desk.now = desk.now.Add(-time.Hour) // the clock is set back
 	send("shop", 1, "450 4.7.1 ")
+	desk.now = desk.now.Add(time.Hour) // and is where it was
+	send("shop", 1, "450 4.7.1 ")
 	if err := desk.Reload(IntakeConfig{RecipientsPerHour: 4, Users: []User{{Name: "shop"}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -356,6 +358,7 @@ func TestContentOfEveryDoorIsLookedThrough(t *testing.T) {
 		"a\r":       alone,
 		"a\n\r":     alone,
 		"\r":        alone,
+		"\n\ra\r\n": alone,
 		"\x00":      null,
 		"a\r\n\x00": null,
 	} {

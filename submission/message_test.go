@@ -2,6 +2,7 @@ package submission
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -50,7 +51,7 @@ func digestOf(t *testing.T, text string, e mail.Envelope, reading func(io.Reader
 	t.Helper()
 	content := iotest.HalfReader(strings.NewReader(text))
 	h := &head{}
-	h.reset(append(make([]byte, 0, headRoom), "Received: x\r\n"...))
+	h.reset(fmt.Appendf(make([]byte, 0, headRoom), "Received: %p\r\n", content))
 	if err := h.read(content); err != nil {
 		t.Fatal(err)
 	}

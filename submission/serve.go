@@ -24,12 +24,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	submissions, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
-	d := s.door(submissions)
-	server := d.server()
 	group, serving := errgroup.WithContext(ctx)
+	d := s.door(submissions, serving.Done())
+	server := d.server()
 	for _, l := range listeners {
 		group.Go(func() error {
-			err := server.Serve(gate{l, d, new(time.Time)})
+			err := server.Serve(gate{l, d, l.kind, new(time.Time)})
 			if serving.Err() != nil {
 				return nil // it was closed
 			}
@@ -47,22 +47,28 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
+// listener is one with what is spoken on it.
+type listener struct {
+	net.Listener
+	kind kind
+}
+
 // listen opens all listeners or none.
-func (s *Server) listen() ([]net.Listener, error) {
-	var listeners []net.Listener
-	for _, address := range s.config.Listen {
-		l, err := s.deps.Listen("tcp", address)
+func (s *Server) listen() ([]listener, error) {
+	var listeners []listener
+	for _, at := range s.config.Endpoints(s.deps.Directory) {
+		l, err := s.deps.Listen(at.Network, at.Address)
 		if err != nil {
 			closeAll(listeners)
-			return nil, fmt.Errorf("submission.listen: %w", err)
+			return nil, fmt.Errorf("submission.%s: %w", at.key, err)
 		}
-		s.deps.Log.Info("listening for mail", zap.Stringer("address", l.Addr()))
-		listeners = append(listeners, l)
+		s.deps.Log.Info("listening for mail", zap.Stringer("address", l.Addr()), zap.Bool("tls", at.kind == kindTLS))
+		listeners = append(listeners, listener{l, at.kind})
 	}
 	return listeners, nil
 }
 
-func closeAll(listeners []net.Listener) {
+func closeAll(listeners []listener) {
 	for _, l := range listeners {
 		_ = l.Close() // its Accept says what there is to say
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/emersion/go-smtp"
 	"go.uber.org/zap"
@@ -18,14 +19,20 @@ type session struct {
 	wire     *wire
 	conn     *smtp.Conn
 	open     bool // MAIL was accepted
+	accepted int  // RCPT commands, as go-smtp counts them
 	envelope mail.Envelope
+	wishes   wishes
 	utf8     bool
 	client   Client // as of the transaction
 }
 
+// maxEnvelopeID is the most that ENVID may have (RFC 3461 s4.4).
+const maxEnvelopeID = 100
+
 // Reset ends the transaction (RFC 5321 s4.1.1.5).
 func (s *session) Reset() {
-	s.open, s.utf8 = false, false
+	s.open, s.utf8, s.accepted = false, false, 0
+	s.wishes = wishes{}
 	s.envelope = mail.Envelope{}
 }
 
@@ -37,6 +44,9 @@ func (s *session) Mail(_ string, o *smtp.MailOptions) error {
 	if s.open {
 		return refusal(503, "5.5.1", "a transaction is under way; RSET ends it") // RFC 5321 s4.1.4: no nested MAIL
 	}
+	if refused := s.wire.mayMail(o); refused != nil {
+		return refused
+	}
 	if err := s.door.deps.Intake.Ready(); err != nil {
 		return s.trouble(err)
 	}
@@ -44,26 +54,60 @@ func (s *session) Mail(_ string, o *smtp.MailOptions) error {
 	if err != nil {
 		return err
 	}
-	s.client = Client{
-		Door: DoorSMTP, UID: -1, Address: s.wire.address, Helo: s.conn.Hostname(), Protocol: protocol(s.wire.extended, o.UTF8),
-	}
+	s.client = s.wire.client(s.conn.Hostname(), o.UTF8)
 	if err := s.door.deps.Intake.Sender(s.client, from); err != nil {
 		return s.answer(err)
 	}
 	s.open, s.utf8 = true, o.UTF8
+	s.wishes = s.wire.wishes
 	s.envelope = mail.Envelope{From: from, EnvelopeID: o.EnvelopeID, Return: string(o.Return)}
 	return nil
 }
 
-// protocol is the word behind "with" in the Received field (RFC 5321 s4.4, RFC 6531 s4.3).
-func protocol(extended, utf8 bool) string {
+// client is what is known of who sends the next message.
+func (w *wire) client(helo string, utf8 bool) Client {
+	c := Client{Door: DoorSMTP, User: w.user, UID: w.uid, Address: w.address, Helo: helo, Protocol: w.protocol(utf8)}
+	if w.kind == kindSocket {
+		c.Door = DoorSocket
+	}
+	return c
+}
+
+// protocol is the word behind "with" in the Received field (RFC 5321 s4.4, RFC 3848, RFC 6531 s4.3).
+func (w *wire) protocol(utf8 bool) string {
+	word := "SMTP"
 	switch {
 	case utf8:
-		return "UTF8SMTP"
-	case extended:
-		return "ESMTP"
+		word = "UTF8SMTP"
+	case w.extended:
+		word = "ESMTP"
+	default:
+		return word
 	}
-	return "SMTP"
+	if w.secured {
+		word += "S"
+	}
+	if w.user != "" {
+		word += "A"
+	}
+	return word
+}
+
+// mayMail is the refusal of a client that may not begin a transaction, or of parameters that hold what no other door would take.
+func (w *wire) mayMail(o *smtp.MailOptions) *smtp.SMTPError {
+	switch {
+	case !w.greeted:
+		return refusal(503, "5.5.1", "EHLO comes first") // RFC 3207 s4.2: also again, behind STARTTLS
+	case w.stranger() && !w.mayAuth():
+		return refusal(530, "5.7.0", "authentication is needed, and STARTTLS before it") // RFC 4954 s6, RFC 3207 s4
+	case w.stranger():
+		return refusal(530, "5.7.0", "authentication is needed")
+	case o.Auth != nil && mail.Escape(*o.Auth) != strings.ReplaceAll(*o.Auth, `\`, `\\`): // RFC 4954 s5; what it says is not believed
+		return refusal(501, "5.5.4", "AUTH holds what cannot be printed")
+	case len(o.EnvelopeID) > maxEnvelopeID:
+		return refusal(501, "5.5.4", "ENVID is longer than 100 characters")
+	}
+	return nil
 }
 
 // Rcpt adds a recipient, or those that it stands for.
@@ -87,6 +131,7 @@ func (s *session) Rcpt(_ string, o *smtp.RcptOptions) error {
 		return refusal(452, "4.5.3", "too many recipients") // RFC 5321 s4.5.3.1.10
 	}
 	s.envelope.Recipients = append(s.envelope.Recipients, list...)
+	s.accepted++
 	return nil
 }
 
@@ -94,19 +139,29 @@ func (s *session) Rcpt(_ string, o *smtp.RcptOptions) error {
 // not; whoever gets no well-formed end of the content loses the connection, so that nothing of it is taken for commands.
 func (s *session) Data(io.Reader) error {
 	c := s.wire.content(s.door.config)
-	receipt, err := s.door.deps.Intake.Submit(s.door.submissions, Letter{Client: s.client, Envelope: s.envelope, UTF8: s.utf8}, c)
+	receipt, err := s.door.deps.Intake.Submit(s.door.submissions, s.letter(), c)
 	c.drain()
 	if err == nil {
+		s.wire.useful()
 		// go-smtp's own text for nil has no room for the id.
 		reply := &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "queued as " + receipt.ID.String()}
 		s.wire.finish(c, line(reply))
 		return reply
 	}
 	reply := s.verdict(c, err)
-	s.door.deps.Log.Info("message refused", zap.Stringer("peer", s.wire.address), zap.Stringer("from", s.envelope.From),
+	s.door.deps.Log.Info("message refused", zap.String("peer", s.wire.peer()), zap.Stringer("from", s.envelope.From),
 		zap.Int("code", reply.Code), zap.String("reason", mail.Escape(reply.Message)), zap.String("error", mail.Escape(err.Error())))
 	s.wire.finish(c, line(reply))
 	return reply
+}
+
+// letter is the message without its content.
+func (s *session) letter() Letter {
+	l := Letter{Client: s.client, Envelope: s.envelope, UTF8: s.utf8, SendAt: s.wishes.sendAt, Expires: s.wishes.expires}
+	if s.door.config.EnvIDIsKey {
+		l.Key = s.envelope.EnvelopeID
+	}
+	return l
 }
 
 // verdict is the reply to a message that was not accepted: what is wrong with the content comes before what the queue makes of it.
@@ -114,6 +169,8 @@ func (s *session) verdict(c *content, err error) *smtp.SMTPError {
 	switch {
 	case c.refused != nil:
 		return c.refused
+	case errors.Is(c.err, errAborted):
+		return refusal(503, "5.5.1", errAborted.Error()) // nobody gets to see it
 	case c.err != nil && isTimeout(c.err):
 		return refusal(421, "4.4.2", "the message came too slowly")
 	case c.err != nil && !errors.Is(c.err, io.EOF):

@@ -223,7 +223,7 @@ func TestOffers(t *testing.T) {
 				break
 			}
 		}
-		want := "Hello client.example,PIPELINING,8BITMIME,ENHANCEDSTATUSCODES,SMTPUTF8,DSN,SIZE 70000,LIMITS RCPTMAX=1000"
+		want := "Hello client.example,PIPELINING,8BITMIME,ENHANCEDSTATUSCODES,CHUNKING,DELIVERBY,FUTURERELEASE 2592000 2000-01-31T00:00:00Z,SMTPUTF8,DSN,SIZE 70000,LIMITS RCPTMAX=1000"
 		if got := strings.Join(offered, ","); got != want {
 			t.Errorf("offered %s, want %s", got, want)
 		}

@@ -29,6 +29,7 @@ package submission
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -55,7 +56,9 @@ type Deps struct {
 	Hostname string
 	// Log may be nil.
 	Log *zap.Logger
-	// Listen opens a listener; nil is that of package net.
+	// Directory is that of the queue: the submission socket and a certificate of our own making are in it where the configuration says nothing else. Empty: there is neither.
+	Directory string
+	// Listen opens a listener; nil is Listen.
 	Listen func(network, address string) (net.Listener, error)
 }
 
@@ -64,6 +67,10 @@ type Server struct {
 	config   Config
 	deps     Deps
 	networks []netip.Prefix
+	accounts *accounts
+	tries    *tries
+	tls      *tls.Config // nil: there is no certificate
+	figures  figures
 }
 
 // New makes a Server. The error is that of Config.Check, or says what is missing from d.
@@ -78,9 +85,14 @@ func New(c Config, d Deps) (*Server, error) {
 		d.Log = zap.NewNop()
 	}
 	if d.Listen == nil {
-		d.Listen = net.Listen
+		d.Listen = Listen
 	}
-	s := &Server{config: c, deps: d}
+	users, err := LoadUsers(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, deps: d, accounts: newAccounts(), tries: &tries{}}
+	s.accounts.set(users)
 	for _, text := range c.Networks {
 		network, err := parseNetwork(text)
 		if err != nil {
@@ -88,5 +100,8 @@ func New(c Config, d Deps) (*Server, error) {
 		}
 		s.networks = append(s.networks, network)
 	}
-	return s, nil
+	return s, s.openTLS()
 }
+
+// SetUsers puts other users in the place of those that were, as LoadUsers gives them. Who is logged in stays so until his connection ends.
+func (s *Server) SetUsers(users []User) { s.accounts.set(users) }

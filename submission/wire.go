@@ -3,6 +3,7 @@ package submission
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,28 +22,44 @@ const (
 	maxCommand = 2048
 	// inBuffer holds what the client has sent and nobody has read; a usual message fits.
 	inBuffer = 16 << 10
-	// maxOffences is how many lines that are no commands a connection may send.
-	maxOffences = 3
 )
 
 // wire is the connection as go-smtp's server sees it. It gives out one command line at a time, so that nothing of the content ever sits in go-smtp's buffers, and
 // it gathers replies until the client has to be waited for, so that a pipelined group costs one packet (RFC 2920 s3.2).
 //
+// Three commands are answered here and never reach go-smtp as they are: STARTTLS (starttls.go), AUTH (auth.go) and BDAT (chunks.go).
+//
 // All methods but dismiss and cut belong to the goroutine of the connection.
 type wire struct {
-	net.Conn
-	address      netip.Addr
-	hostname     string
-	writeTimeout time.Duration
-	in           *bufio.Reader
-	out          *bufio.Writer
-	command      []byte // the line that go-smtp has read last
-	rest         []byte // what go-smtp has still to read
-	extended     bool   // the client said EHLO and not HELO
-	offences     int
-	pace         *pace // while content is read
-	ended        error // nothing more is read
-	forget       func()
+	net.Conn                              // what is spoken over: raw, or TLS over it
+	raw                          net.Conn // the connection itself
+	door                         *door
+	kind                         kind
+	address                      netip.Addr // zero: it came over the socket
+	uid                          int        // of the local user at the socket, else -1
+	trusted                      bool       // may submit without AUTH
+	user                         string     // who authenticated
+	tls                          *tls.Config
+	secured                      bool // by TLS
+	session                      *session
+	hostname                     string
+	commandTimeout, writeTimeout time.Duration
+	until                        time.Time // the end of the patience with a client that hands nothing over; zero: there is none
+	in                           *bufio.Reader
+	out                          *bufio.Writer
+	command                      []byte // the line that go-smtp has read last
+	rest                         []byte // what go-smtp has still to read
+	left                         []byte // a line that ended a message in chunks; it is the next command
+	mute                         int    // how many replies of go-smtp answer what the client did not send
+	chunks                       *chunking
+	wishes                       wishes // of the MAIL that go-smtp has read last
+	greeted                      bool   // the client has said its name, and not before TLS
+	extended                     bool   // with EHLO and not with HELO
+	refused                      refusals
+	denied                       int   // wrong passwords
+	pace                         *pace // while content is read
+	ended                        error // nothing more is read
+	forget                       func()
 
 	mu      sync.Mutex
 	waiting bool // for a command
@@ -51,7 +68,7 @@ type wire struct {
 }
 
 func newWire(conn net.Conn, c Config) *wire {
-	w := &wire{Conn: conn, writeTimeout: c.WriteTimeout}
+	w := &wire{Conn: conn, raw: conn, uid: -1, commandTimeout: c.CommandTimeout, writeTimeout: c.WriteTimeout}
 	w.in = bufio.NewReaderSize(clientReader{w}, inBuffer)
 	w.out = bufio.NewWriter(clientWriter{w})
 	return w
@@ -106,40 +123,90 @@ func (w *wire) Read(p []byte) (int, error) {
 
 // next reads a line and makes it what go-smtp reads, if it may be a command.
 func (w *wire) next() error {
-	if !w.await() {
-		return w.goodbye()
+	if w.kind == kindTLS && !w.secured {
+		if err := w.shake(); err != nil {
+			return err
+		}
 	}
-	line, err := w.in.ReadSlice('\n')
-	if w.resume() {
-		return w.goodbye()
+	if w.tooManyErrors() {
+		return w.hangUp("421 4.7.0 too many commands were refused")
 	}
-	if errors.Is(err, bufio.ErrBufferFull) || len(line) > maxCommand {
-		return smtp.ErrTooLongLine // which go-smtp tells the client before it hangs up
+	if len(w.left) > 0 {
+		line := w.left
+		w.left = nil
+		return w.offer(line)
 	}
+	line, err := w.line()
 	if err != nil {
 		return err
 	}
 	return w.offer(line)
 }
 
-// offer gives line to go-smtp, or refuses it.
-func (w *wire) offer(line []byte) error {
+// line waits for a line; the server may close meanwhile.
+func (w *wire) line() ([]byte, error) {
+	if !w.await() {
+		return nil, w.goodbye()
+	}
+	line, err := w.in.ReadSlice('\n')
+	if w.resume() {
+		return nil, w.goodbye()
+	}
+	if errors.Is(err, bufio.ErrBufferFull) || len(line) > maxCommand {
+		return nil, smtp.ErrTooLongLine // which go-smtp tells the client before it hangs up
+	}
+	return line, err
+}
+
+// verbOf is the first word of a command in capital letters.
+func verbOf(line []byte) []byte {
 	verb, _, _ := bytes.Cut(line, []byte(" "))
-	verb = bytes.ToUpper(bytes.TrimRight(verb, "\r\n"))
+	return bytes.ToUpper(bytes.TrimRight(verb, "\r\n"))
+}
+
+// offer gives line to go-smtp, answers it in its place, or refuses it.
+func (w *wire) offer(line []byte) error {
+	verb := verbOf(line)
 	switch {
 	case !isCommand(line):
 		return w.refuse("500 5.5.2 a command is UTF-8 without control characters and ends in CRLF")
-	case string(verb) == "BDAT":
-		// The chunk follows whatever is answered, and must not be taken for commands. RFC 3030 s2: BDAT is only for those that were offered CHUNKING.
-		return w.hangUp("502 5.5.1 BDAT is not offered here")
 	case isForeign(string(verb)):
 		return w.hangUp("521 5.5.1 this is SMTP, not HTTP")
 	}
-	if string(verb) == "EHLO" || string(verb) == "HELO" {
+	w.refused.recipient = false
+	switch string(verb) {
+	case "STARTTLS":
+		return w.startTLS(line)
+	case "AUTH":
+		return w.auth(line)
+	case "BDAT":
+		return w.bdat(line)
+	case "EHLO", "HELO":
 		w.extended = string(verb) == "EHLO"
+		w.greeted = len(bytes.TrimSpace(line)) > len("EHLO") // go-smtp refuses it otherwise
+	case "MAIL":
+		return w.mail(line)
+	case "RCPT":
+		w.refused.recipient = true
 	}
+	w.give(line)
+	return nil
+}
+
+// give makes line what go-smtp reads next.
+func (w *wire) give(line []byte) {
 	w.command = append(w.command[:0], line...)
 	w.rest = withDomain(w.command)
+}
+
+// mail gives MAIL to go-smtp without the parameters that it does not know there.
+func (w *wire) mail(command []byte) error {
+	command, wishes, refused := takeWishes(command, time.Now(), w.door.config.MaxHold)
+	if refused != nil {
+		return w.decline(line(refused))
+	}
+	w.wishes = wishes
+	w.give(command)
 	return nil
 }
 
@@ -176,10 +243,16 @@ func withDomain(line []byte) []byte {
 
 // refuse answers a line that go-smtp does not get to see; a client that goes on like that is hung up on.
 func (w *wire) refuse(reply string) error {
-	w.offences++
-	if w.offences > maxOffences {
+	w.refused.offences++
+	if w.refused.offences > maxOffences {
 		return w.hangUp("421 4.7.0 too many lines that are no commands")
 	}
+	return w.decline(reply)
+}
+
+// decline answers a command in go-smtp's place, with a negative reply.
+func (w *wire) decline(reply string) error {
+	w.refused.count()
 	w.say(reply)
 	return nil
 }
@@ -196,13 +269,39 @@ func (w *wire) goodbye() error { return w.hangUp("421 4.3.2 " + w.hostname + " i
 // say puts a reply behind those that wait. That it does not reach the client shows at the next reading.
 func (w *wire) say(reply string) { _, _ = w.out.WriteString(reply + "\r\n") }
 
-// Write takes a reply line of go-smtp, which writes each line with a call of its own. CHUNKING is not offered: it cannot be switched off in go-smtp, and is a second way in
-// for content with none of the guards of the first.
+// Write takes a reply line of go-smtp, which writes each line with a call of its own.
 func (w *wire) Write(p []byte) (int, error) {
-	if string(p) == "250-CHUNKING\r\n" {
+	last := len(p) > 3 && p[3] == ' '
+	if w.mute > 0 {
+		if last {
+			w.mute--
+		}
 		return len(p), nil
 	}
+	if last && p[0] >= '4' {
+		w.refused.count()
+	}
+	if string(p) == "250-CHUNKING\r\n" {
+		return len(p), w.extensions()
+	}
 	return w.out.Write(p)
+}
+
+// extensions says behind which keywords go-smtp's list is not complete: those that are ours.
+func (w *wire) extensions() error {
+	list := "250-CHUNKING\r\n250-DELIVERBY\r\n"
+	if longest := w.door.config.MaxHold; longest > 0 {
+		until := time.Now().Add(longest).UTC().Format(time.RFC3339)
+		list += fmt.Sprintf("250-FUTURERELEASE %d %s\r\n", int64(longest.Seconds()), until) // RFC 4865 s3
+	}
+	if w.offersTLS() {
+		list += "250-STARTTLS\r\n"
+	}
+	if w.kind != kindSocket && w.door.accounts.any() && w.mayAuth() {
+		list += "250-AUTH PLAIN LOGIN\r\n"
+	}
+	_, err := w.out.WriteString(list)
+	return err
 }
 
 // await notes that a command is waited for; false: the server closes.
@@ -227,20 +326,26 @@ func (w *wire) dismiss() {
 	defer w.mu.Unlock()
 	w.closing = true
 	if w.waiting {
-		_ = w.Conn.SetReadDeadline(time.Unix(1, 0)) // an error is as good: the reading has ended then
+		_ = w.raw.SetReadDeadline(time.Unix(1, 0)) // an error is as good: the reading has ended then
 	}
 }
 
 // cut ends the connection now.
-func (w *wire) cut() { _ = w.Conn.Close() }
+func (w *wire) cut() { _ = w.raw.Close() }
 
-// SetReadDeadline is what go-smtp calls before each command; the error ends its loop.
+// SetReadDeadline is what go-smtp calls before each command; the error ends its loop. A client that hands nothing over has no more than its time as a whole.
 func (w *wire) SetReadDeadline(t time.Time) error {
 	if w.isClosed() {
 		return net.ErrClosed
 	}
-	return w.Conn.SetReadDeadline(t)
+	if !w.until.IsZero() && t.After(w.until) {
+		t = w.until
+	}
+	return w.raw.SetReadDeadline(t)
 }
+
+// patience is when the next command has to be here.
+func (w *wire) patience() time.Time { return time.Now().Add(w.commandTimeout) }
 
 func (w *wire) isClosed() bool {
 	w.mu.Lock()
@@ -268,6 +373,10 @@ func (w *wire) Close() error {
 // and the connection ends with reply.
 func (w *wire) finish(c *content, reply string) {
 	w.pace = nil
+	if errors.Is(c.err, errAborted) {
+		w.mute++ // the reply is to the command that gave the message up
+		c.complete = true
+	}
 	if c.complete {
 		w.rest = append(w.command[:0], ".\r\n"...)
 		return

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+
 	"sternpost/delivery/smtptest"
 	"sternpost/queue"
 )
@@ -79,28 +81,39 @@ type world struct {
 func inBubble(t *testing.T, change func(*Config), f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		c := DefaultConfig()
-		c.Listen = []string{address}
-		c.Networks = []string{"127.0.0.0/8", "192.0.2.0/24"}
-		if change != nil {
-			change(&c)
-		}
-		w := &world{drop: &drop{}, t: t, network: &smtptest.Network{}, served: make(chan error, 1)}
-		listen := func(_, at string) (net.Listener, error) { return w.network.Listen(at) }
-		s, err := New(c, Deps{Intake: newDesk(t, IntakeConfig{}, w.drop), Hostname: hostname, Listen: listen})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, stop := context.WithCancel(t.Context())
-		w.stop = stop
-		go func() { w.served <- s.Serve(ctx) }()
-		synctest.Wait()
+		w := newWorld(t, change, nil)
 		f(w)
-		stop()
-		if err := <-w.served; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
+		w.end()
 	})
+}
+
+// newWorld starts a world; end ends it.
+func newWorld(t *testing.T, change func(*Config), log *zap.Logger) *world {
+	t.Helper()
+	c := DefaultConfig()
+	c.Listen = []string{address}
+	c.Networks = []string{"127.0.0.0/8", "192.0.2.0/24"}
+	if change != nil {
+		change(&c)
+	}
+	w := &world{drop: &drop{}, t: t, network: &smtptest.Network{}, served: make(chan error, 1)}
+	listen := func(_, at string) (net.Listener, error) { return w.network.Listen(at) }
+	s, err := New(c, Deps{Intake: newDesk(t, IntakeConfig{}, w.drop), Hostname: hostname, Log: log, Listen: listen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	w.stop = stop
+	go func() { w.served <- s.Serve(ctx) }()
+	synctest.Wait()
+	return w
+}
+
+func (w *world) end() {
+	w.stop()
+	if err := <-w.served; err != nil {
+		w.t.Errorf("Serve: %v", err)
+	}
 }
 
 // newDesk is the intake before a queue.
@@ -120,9 +133,11 @@ type client struct {
 	in *bufio.Reader
 }
 
-func (w *world) connect() *client {
+func (w *world) connect() *client { return w.connectTo(address) }
+
+func (w *world) connectTo(at string) *client {
 	w.t.Helper()
-	conn, err := w.network.Dial(w.t.Context(), "tcp", address)
+	conn, err := w.network.Dial(w.t.Context(), "tcp", at)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -141,6 +156,18 @@ func (w *world) dial() *client {
 	c.expect("220 ")
 	c.ask("EHLO client.example", "250 ")
 	return c
+}
+
+// hearAll reads a reply and returns all its lines.
+func (c *client) hearAll() string {
+	var all strings.Builder
+	for {
+		text, err := c.in.ReadString('\n')
+		all.WriteString(text)
+		if err != nil || len(text) < 4 || text[3] != '-' {
+			return all.String()
+		}
+	}
 }
 
 // hear reads a reply and returns its last line; empty: the connection has ended.

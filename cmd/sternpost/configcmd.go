@@ -14,6 +14,8 @@ type configCommand struct {
 	Check configCheckCommand `cmd:"" help:"Say whether the configuration is right."`
 	Show  configShowCommand  `cmd:"" help:"Print the configuration in force, and where each value comes from."`
 	Docs  configDocsCommand  `cmd:"" help:"Print the meaning of every key, as Markdown."`
+
+	Password configPasswordCommand `cmd:"" help:"Make the hash of a password, for submission.users."`
 }
 
 type configCheckCommand struct{}

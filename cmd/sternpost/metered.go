@@ -74,6 +74,12 @@ func (s *service) measured() *console.Metrics {
 	m := console.NewMetrics(currentVersion().Version, []string{submission.DoorSMTP, submission.DoorSocket, submission.DoorHTTP})
 	directory := s.config.Queue.Directory
 	m.Gauge("disk_free_bytes", "What is free for us on the disk of queue.directory; NaN: it does not say.", func() float64 { return diskFree(directory) })
+	figure := func(read func(submission.Figures) float64) func() float64 {
+		return func() float64 { return read(s.submission.Figures()) }
+	}
+	m.Gauge("smtp_connections", "Connections of SMTP that are open, on all listeners.", figure(func(f submission.Figures) float64 { return float64(f.Connections) }))
+	m.Counter("smtp_connections_turned_away_total", "Connections that were not let in.", figure(func(f submission.Figures) float64 { return float64(f.TurnedAway) }))
+	m.Counter("smtp_auth_failures_total", "Attempts to log in that failed.", figure(func(f submission.Figures) float64 { return float64(f.FailedLogins) }))
 	return m
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"sternpost/delivery"
@@ -42,7 +43,7 @@ func openRooms(c *configuration, d delivery.Deps) (*rooms, error) {
 // listeners are the ends where mail comes in: mail must not go there. The agent need not run: what it will listen on counts. The list is never nil.
 func listeners(c *configuration) []netip.AddrPort {
 	list := []netip.AddrPort{}
-	for _, text := range c.Submission.Listen {
+	for _, text := range slices.Concat(c.Submission.Listen, c.Submission.ListenTLS) {
 		if strings.HasPrefix(text, ":") {
 			text = "[::]" + text
 		}

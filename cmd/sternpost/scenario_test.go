@@ -76,6 +76,7 @@ func setUpScenario(env *testscript.Env) error {
 	env.Setenv("STERNPOST_DELIVERY_PORT", port)
 	env.Setenv("STERNPOST_DELIVERY_HOSTNAME", "client.sternpost.test")
 	env.Setenv("STERNPOST_DELIVERY_ALLOW_ADDRESSES", "127.0.0.0/8")
+	env.Setenv("QUEUE", filepath.Join(directory, "queue"))
 	env.Setenv("STERNPOST_QUEUE_DIRECTORY", filepath.Join(directory, "queue"))
 	env.Setenv("STERNPOST_SUBMISSION_LISTEN", net.JoinHostPort(submissionAddress, port))
 	return nil

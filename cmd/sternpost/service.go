@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"net"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -80,7 +78,11 @@ func (s *service) openQueue() error {
 
 // openIntake makes what stands behind every door.
 func (s *service) openIntake() error {
-	intake, err := submission.NewIntake(intakeConfig(s.config, s.config.Submission), submission.IntakeDeps{
+	users, err := submission.LoadUsers(s.config.Submission)
+	if err != nil {
+		return withCode(exitConfig, err)
+	}
+	intake, err := submission.NewIntake(intakeConfig(s.config, s.config.Submission, users), submission.IntakeDeps{
 		Queue: s.queue, Hostname: s.hostname, Log: s.log, Seed: rand.Uint64(),
 	})
 	if err != nil {
@@ -90,11 +92,11 @@ func (s *service) openIntake() error {
 	return nil
 }
 
-// intakeConfig gathers what is said about mail that comes in. The section [submission] is that of the start.
-func intakeConfig(c *configuration, start submission.Config) submission.IntakeConfig {
+// intakeConfig gathers what is said about mail that comes in. The section [submission] is that of the start, but for the users.
+func intakeConfig(c *configuration, start submission.Config, users []submission.User) submission.IntakeConfig {
 	guard, _ := c.Delivery.Guard() // loadConfig has checked it
 	return submission.IntakeConfig{
-		Domain: start.Domain, Users: start.Users, RecipientsPerHour: start.RecipientsPerHour, Aliases: c.Aliases, Guard: guard,
+		Domain: start.Domain, Users: users, RecipientsPerHour: start.RecipientsPerHour, Aliases: c.Aliases, Guard: guard,
 	}
 }
 
@@ -102,13 +104,19 @@ func intakeConfig(c *configuration, start submission.Config) submission.IntakeCo
 func (s *service) counted() submission.Intake { return metered{s.intake, s.metrics, &s.stopping} }
 
 func (s *service) openSubmission() error {
-	opened, err := openDoors(s.config.Submission.Listen)
+	directory := s.config.Queue.Directory
+	if s.config.Submission.Socket == "" {
+		if err := letPass(directory); err != nil {
+			return withCode(exitAgain, err)
+		}
+	}
+	opened, err := openDoors(s.config.Submission.Endpoints(directory))
 	if err != nil {
 		return withCode(exitAgain, err)
 	}
 	s.doors = opened
 	s.submission, err = submission.New(s.config.Submission, submission.Deps{
-		Intake: s.counted(), Hostname: s.hostname, Log: s.log, Listen: opened.take,
+		Intake: s.counted(), Hostname: s.hostname, Log: s.log, Directory: directory, Listen: opened.take,
 	})
 	if err != nil {
 		return withCode(exitConfig, err)
@@ -160,11 +168,15 @@ func (s *service) reload() (renamed bool) {
 // adopt puts fresh in force, but for what is only read at the start.
 func (s *service) adopt(fresh *configuration) error {
 	old := s.config
+	users, err := submission.LoadUsers(fresh.Submission)
+	if err != nil {
+		return err
+	}
 	r, err := s.freshRooms(fresh)
 	if err != nil {
 		return err
 	}
-	if err := s.intake.Reload(intakeConfig(fresh, old.Submission)); err != nil {
+	if err := s.intake.Reload(intakeConfig(fresh, old.Submission, users)); err != nil {
 		return errors.Join(err, closeRooms(r))
 	}
 	if r != nil {
@@ -177,9 +189,11 @@ func (s *service) adopt(fresh *configuration) error {
 	if err := s.queue.Reload(fresh.Queue); err != nil {
 		return err // not reached: loadConfig has checked it
 	}
+	s.submission.SetUsers(users)
 	s.level.SetLevel(fresh.Log.level())
 	s.tellRestart(fresh)
-	fresh.Submission, fresh.Console, fresh.Queue.Directory = old.Submission, old.Console, old.Queue.Directory
+	fresh.Submission = withUsers(old.Submission, fresh.Submission)
+	fresh.Console, fresh.Queue.Directory = old.Console, old.Queue.Directory
 	fresh.Queue.JournalDays, fresh.Queue.JournalBytes = old.Queue.JournalDays, old.Queue.JournalBytes
 	s.config = fresh
 	return nil
@@ -213,7 +227,7 @@ func (s *service) tellRestart(fresh *configuration) {
 	if fresh.Queue.JournalDays != s.config.Queue.JournalDays || fresh.Queue.JournalBytes != s.config.Queue.JournalBytes {
 		keys = append(keys, "queue.journal_days, queue.journal_bytes")
 	}
-	if !reflect.DeepEqual(fresh.Submission, s.config.Submission) {
+	if !reflect.DeepEqual(fresh.Submission, withUsers(s.config.Submission, fresh.Submission)) {
 		keys = append(keys, "[submission]")
 	}
 	if !reflect.DeepEqual(fresh.Console, s.config.Console) {
@@ -222,40 +236,6 @@ func (s *service) tellRestart(fresh *configuration) {
 	if len(keys) > 0 {
 		s.log.Warn("some changes need a restart", zap.Strings("keys", keys))
 	}
-}
-
-// doors are listeners that were opened before they are served, so that an agent which cannot listen does not start.
-type doors struct{ open map[string]net.Listener }
-
-func openDoors(addresses []string) (*doors, error) {
-	d := &doors{map[string]net.Listener{}}
-	for _, address := range addresses {
-		listener, err := net.Listen("tcp", address)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("submission.listen: %w", err), d.Close())
-		}
-		d.open[address] = listener
-	}
-	return d, nil
-}
-
-// take gives one of the listeners away. It has the form of net.Listen.
-func (d *doors) take(network, address string) (net.Listener, error) {
-	listener, ok := d.open[address]
-	if !ok {
-		return net.Listen(network, address)
-	}
-	delete(d.open, address)
-	return listener, nil
-}
-
-// Close closes the listeners that nobody took.
-func (d *doors) Close() error {
-	var errs []error
-	for _, listener := range d.open {
-		errs = append(errs, listener.Close())
-	}
-	return errors.Join(errs...)
 }
 
 // errStopping says why no mail is accepted from the signal on.
