@@ -105,7 +105,11 @@ func newaliases(_ []string, sh *shell) int {
 
 // pipeSMTP is SMTP on standard input and output: what the program says goes to the agent as it is, and back. The end of the one side is told to the other.
 func pipeSMTP(sh *shell) error {
-	conn, err := dialAgent(sh)
+	door, err := findDoor(sh)
+	if err != nil {
+		return err
+	}
+	conn, err := door.dial(sh)
 	if err != nil {
 		_, _ = io.WriteString(sh.stdout, "421 4.3.2 the agent does not answer\r\n") // for a program that reads replies only
 		return err

@@ -123,10 +123,14 @@ func openText(sh *shell, name string) (io.ReadCloser, error) {
 
 // submitLetter hands l to the agent and returns its reply.
 func submitLetter(sh *shell, l *letter, p *pointOfNoReturn) (string, error) {
-	conn, err := dialAgent(sh)
+	door, err := findDoor(sh)
+	if err != nil {
+		return "", err
+	}
+	conn, err := door.dial(sh)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	return newDialogue(conn).submit(l, p)
+	return newDialogue(conn, door.domain).submit(l, p)
 }

@@ -33,6 +33,7 @@ type dialogue struct {
 	in     *textproto.Reader
 	out    *textproto.Writer
 	offers map[string]bool // the extensions, in upper case
+	domain mail.Domain     // of addresses of the header that have none; empty: the name that the agent gives in its greeting
 }
 
 // patientWriter gives the other end a time for each block and not for all of them.
@@ -45,10 +46,10 @@ func (w patientWriter) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-func newDialogue(conn net.Conn) *dialogue {
+func newDialogue(conn net.Conn, domain mail.Domain) *dialogue {
 	limit := &io.LimitedReader{R: conn}
 	return &dialogue{
-		conn: conn, limit: limit, in: textproto.NewReader(bufio.NewReader(limit)), offers: map[string]bool{},
+		conn: conn, limit: limit, in: textproto.NewReader(bufio.NewReader(limit)), offers: map[string]bool{}, domain: domain,
 		out: textproto.NewWriter(bufio.NewWriterSize(patientWriter{conn}, 32<<10)),
 	}
 }
@@ -67,7 +68,7 @@ func (d *dialogue) submit(l *letter, p *pointOfNoReturn) (string, error) {
 	return text, err
 }
 
-// hello hears the greeting and asks for the extensions (RFC 5321 s4.1.1.1). The greeting names the agent's domain (RFC 5321 s4.2), which is good for addresses that have none.
+// hello hears the greeting and asks for the extensions (RFC 5321 s4.1.1.1). The greeting names the agent (RFC 5321 s4.2), which is as good as submission.domain where that is not known.
 func (d *dialogue) hello(l *letter) error {
 	greeting, err := d.hear(replyWait)
 	if err != nil {
@@ -76,9 +77,12 @@ func (d *dialogue) hello(l *letter) error {
 	if greeting.code != 220 {
 		return greeting.refusal("the greeting")
 	}
-	name, _, _ := strings.Cut(greeting.text, " ")
-	if domain, err := mail.ParseDomain(name); err == nil {
-		l.complete(domain)
+	if d.domain == "" {
+		name, _, _ := strings.Cut(greeting.text, " ")
+		d.domain, _ = mail.ParseDomain(name)
+	}
+	if d.domain != "" {
+		l.complete(d.domain)
 	}
 	offered, err := d.ask(replyWait, "EHLO localhost")
 	if err != nil {

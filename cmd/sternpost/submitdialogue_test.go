@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sternpost/delivery/smtptest"
+	"sternpost/mail"
 )
 
 // letterOf reads a letter as the commands do.
@@ -41,7 +42,7 @@ func letterTo(t *testing.T, script string, l *letter) (server *smtptest.Server, 
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	said, err = newDialogue(conn).submit(l, new(pointOfNoReturn))
+	said, err = newDialogue(conn, "").submit(l, new(pointOfNoReturn))
 	return server, said, err
 }
 
@@ -182,7 +183,7 @@ func TestASilentAgentIsGivenUp(t *testing.T) {
 			defer conn.Close()
 			l := letterOf(t, wanted{sender: pointer("me@example.test"), recipients: []string{"a@b.test"}}, "From: x\n\nx\n")
 			began := time.Now()
-			_, err = newDialogue(conn).submit(l, new(pointOfNoReturn))
+			_, err = newDialogue(conn, "").submit(l, new(pointOfNoReturn))
 			if exit := new(exitError); !errors.As(err, &exit) || exit.code != exitAgain || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: got %v", script, err)
 			}
@@ -190,6 +191,31 @@ func TestASilentAgentIsGivenUp(t *testing.T) {
 				t.Errorf("%s: waited %s, want %s", script, waited, c.wait)
 			}
 		})
+	}
+}
+
+// What the greeting calls the agent is not believed where the configuration has a domain, or where it is none.
+func TestTheDomainOfTheHeader(t *testing.T) {
+	for _, c := range []struct {
+		domain       mail.Domain
+		script, want string
+	}{
+		{"x.test", "name agent.test", "From: root@x.test\r\n"},
+		{"", "name agent.test", "From: root@agent.test\r\n"},
+		{"", "banner 220 hello_[there ESMTP", "From: root\r\n"},
+		{"", "banner 220", "From: root\r\n"},
+	} {
+		server := smtptest.New(t, c.script)
+		conn, err := net.Dial("tcp", server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := letterOf(t, wanted{sender: pointer(""), recipients: []string{"you@x.test"}}, "From: root\n\nx\n")
+		_, err = newDialogue(conn, c.domain).submit(l, new(pointOfNoReturn))
+		if got := headerOf(l); err != nil || strings.ReplaceAll(got, "\n", "\r\n") != c.want {
+			t.Errorf("%q, %s: got %q, %v", c.domain, c.script, got, err)
+		}
+		conn.Close()
 	}
 }
 
@@ -206,7 +232,7 @@ func TestGivenUpBeforeTheDot(t *testing.T) {
 		t.Fatal("too late at the begin")
 	}
 	l := letterOf(t, wanted{sender: pointer("me@example.test"), recipients: []string{"a@b.test"}}, "From: x\n\nx\n")
-	if _, err := newDialogue(conn).submit(l, &p); !errors.Is(err, errGivenUp) {
+	if _, err := newDialogue(conn, "").submit(l, &p); !errors.Is(err, errGivenUp) {
 		t.Errorf("got %v", err)
 	}
 	conn.Close()

@@ -9,43 +9,48 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"sternpost/mail"
 )
 
 // connectWait is how long the agent may take to let us in.
 const connectWait = 30 * time.Second
 
-// submissionSocket finds the socket. Any local user may submit, but not everybody may read the configuration, which holds secrets: without it the defaults and the environment
+// localDoor is where and how local programs submit.
+type localDoor struct {
+	socket string
+	domain mail.Domain // of addresses of the header that have none; empty: the agent's name
+}
+
+// findDoor reads the configuration. Any local user may submit, but not everybody may read the configuration, which holds secrets: without it the defaults and the environment
 // decide. What else is wrong in it is for the agent to tell: a mistake there must not keep mail from the agent that runs.
-func submissionSocket(sh *shell) (string, error) {
+func findDoor(sh *shell) (localDoor, error) {
 	c := &configuration{settings: defaultSettings(), sources: map[string]source{}}
 	list := settingsOf(&c.settings)
 	_, told, err := c.readFile(sh.configFile, list)
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
-		return "", withCode(exitConfig, err)
+		return localDoor{}, withCode(exitConfig, err)
 	}
 	told = append(told, c.readEnvironment(sh.environ, list))
 	for _, err := range told {
 		if err != nil && strings.Contains(err.Error(), "submission.socket") {
-			return "", withCode(exitConfig, err)
+			return localDoor{}, withCode(exitConfig, err)
 		}
 	}
 	path := c.Submission.SocketPath(c.Queue.Directory)
 	if path == "" {
-		return "", withCode(exitConfig, errors.New("submission.socket is none: the agent takes mail only where submission.listen says"))
+		return localDoor{}, withCode(exitConfig, errors.New("submission.socket is none: the agent takes mail only where submission.listen says"))
 	}
-	return path, nil
+	domain, _ := mail.ParseDomain(c.Submission.Domain) // without one the agent's name is as good
+	return localDoor{path, domain}, nil
 }
 
-// dialAgent connects with the agent that listens on the socket.
-func dialAgent(sh *shell) (*net.UnixConn, error) {
-	path, err := submissionSocket(sh)
-	if err != nil {
-		return nil, err
-	}
+// dial connects with the agent that listens on the socket.
+func (d localDoor) dial(sh *shell) (*net.UnixConn, error) {
 	dialer := net.Dialer{Timeout: connectWait}
-	conn, err := dialer.DialContext(sh.ctx, "unix", path)
+	conn, err := dialer.DialContext(sh.ctx, "unix", d.socket)
 	if err != nil {
-		return nil, unreachable(path, err)
+		return nil, unreachable(d.socket, err)
 	}
 	return conn.(*net.UnixConn), nil
 }
