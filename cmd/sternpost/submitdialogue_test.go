@@ -203,7 +203,6 @@ func TestTheDomainOfTheHeader(t *testing.T) {
 		{"x.test", "name agent.test", "From: root@x.test\r\n"},
 		{"", "name agent.test", "From: root@agent.test\r\n"},
 		{"", "banner 220 hello_[there ESMTP", "From: root\r\n"},
-		{"", "banner 220", "From: root\r\n"},
 	} {
 		server := smtptest.New(t, c.script)
 		conn, err := net.Dial("tcp", server.Addr())

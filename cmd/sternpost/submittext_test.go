@@ -25,7 +25,7 @@ func readText(t *testing.T, r io.Reader, dotEnds bool) (fields []field, body str
 
 func TestMessagesAreReadAsProgramsWriteThem(t *testing.T) {
 	long := strings.Repeat("x", 3*textBuffer)
-	crAtTheEnd := strings.Repeat("x", textBuffer-len("\n")-1)
+	crAtTheEnd := strings.Repeat("x", textBuffer-1)
 	for name, c := range map[string]struct {
 		written, header, body string
 		dotEnds               bool
@@ -45,13 +45,14 @@ func TestMessagesAreReadAsProgramsWriteThem(t *testing.T) {
 		"folded":                     {"A: 1\n  2\n\t3\n\nx\n", "A: 1\r\n  2\r\n\t3\r\n", "x\r\n", true},
 		"blank before the colon":     {"A : 1\n\nx\n", "A : 1\r\n", "x\r\n", true},
 		"mailbox":                    {"From a Wed Nov 25 12:00:00 2026\nA: 1\n\nFrom me\n", "A: 1\r\n", "From me\r\n", true},
+		"From behind a field":        {"A: 1\nFrom me\nB: 2\n", "A: 1\r\n", "From me\r\nB: 2\r\n", true},
 		"dot":                        {"A: 1\n\nx\n.\ny\n", "A: 1\r\n", "x\r\n", true},
 		"dot, CRLF":                  {"A: 1\r\n\r\nx\r\n.\r\ny\r\n", "A: 1\r\n", "x\r\n", true},
 		"dot in the header":          {"A: 1\n.\nB: 2\n", "A: 1\r\n", "", true},
 		"dot ignored":                {"A: 1\n\nx\n.\ny\n", "A: 1\r\n", "x\r\n.\r\ny\r\n", false},
 		"dots":                       {"A: 1\n\n..\n.x\n . \n", "A: 1\r\n", "..\r\n.x\r\n . \r\n", true},
 		"long line":                  {"A: 1\n\n" + long + "\ny\n", "A: 1\r\n", long + "\r\ny\r\n", true},
-		"dot behind a full buffer":   {"\n" + long[:textBuffer-1] + ".\ny\n", "", long[:textBuffer-1] + ".\r\ny\r\n", true},
+		"dot behind a full buffer":   {"\n" + long[:textBuffer] + ".\ny\n", "", long[:textBuffer] + ".\r\ny\r\n", true},
 		"long line without header":   {long + "\n\ny\n", "", long + "\r\n\r\ny\r\n", true},
 		"long field":                 {"A: " + long + "\nB: 2\n\nx\n", "A: " + long + "\r\nB: 2\r\n", "x\r\n", true},
 		"CR at a full buffer":        {"\n" + crAtTheEnd + "\r\ny\r\n", "", crAtTheEnd + "\r\ny\r\n", true},
