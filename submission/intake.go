@@ -63,7 +63,7 @@ func (d *Desk) Reload(c IntakeConfig) error {
 	d.rules.Store(fresh)
 	d.sent.keep(fresh.users)
 	if to := fresh.guard.RedirectAll; !to.IsZero() {
-		d.deps.Log.Warn("delivery.redirect_all is set: all mail goes to one address", zap.Stringer("recipient", to))
+		d.deps.Log.Warn("delivery.redirect_all is set: all mail goes to one address", zap.Stringer("to", to))
 	}
 	if len(fresh.guard.OnlyTo) > 0 {
 		d.deps.Log.Warn("delivery.only_to is set: mail to others is refused")
@@ -90,7 +90,7 @@ func (d *Desk) Recipient(c Client, to mail.Recipient) ([]mail.Recipient, error) 
 	}
 	list, err := r.recipient(to)
 	if err != nil {
-		d.deps.Log.Info("recipient refused", zap.String("peer", c.Peer()), zap.Stringer("recipient", to.Address), zap.String("reason", mail.Escape(err.Error())))
+		d.deps.Log.Info("recipient refused", zap.String("peer", c.Peer()), zap.String("recipient", mail.Escape(to.Address.String())), zap.Error(err))
 	}
 	return list, err
 }
@@ -132,7 +132,7 @@ func (d *Desk) Submit(ctx context.Context, l Letter, content io.Reader) (Receipt
 	s.Key = key
 	receipt, err := d.accept(ctx, s, m)
 	if to := r.guard.RedirectAll; err == nil && !to.IsZero() {
-		d.deps.Log.Info("recipients replaced", zap.Stringer("id", receipt.ID), zap.Int("recipients", len(l.Envelope.Recipients)), zap.Stringer("recipient", to))
+		d.deps.Log.Info("recipients replaced", zap.Stringer("id", receipt.ID), zap.Int("recipients", len(l.Envelope.Recipients)), zap.Stringer("to", to))
 	}
 	if err != nil || receipt.Repeated {
 		d.refund(l, r, now)

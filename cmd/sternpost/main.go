@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -22,6 +23,7 @@ type commandLine struct {
 	JSON       bool   `name:"json" help:"Print JSON, with the keys that docs/json.md lists."`
 
 	Serve   serveCommand   `cmd:"" help:"Run the agent: take mail, keep it, deliver it."`
+	Submit  submitCommand  `cmd:"" help:"Hand a message to the running agent."`
 	Queue   queueCommand   `cmd:"" help:"See and change what waits in the running agent."`
 	Deliver deliverCommand `cmd:"" help:"Deliver one message now, without a queue, and tell the story."`
 	Resolve resolveCommand `cmd:"" help:"Show where the mail of a domain goes, and what is wrong there."`
@@ -42,7 +44,7 @@ type shell struct {
 }
 
 func main() {
-	os.Exit(run(os.Args[1:], &shell{
+	os.Exit(calledAs(filepath.Base(os.Args[0]))(os.Args[1:], &shell{
 		ctx: context.Background(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(),
 	}))
 }

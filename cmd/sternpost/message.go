@@ -35,11 +35,18 @@ func loadMessage(sh *shell, name string) (*message, error) {
 }
 
 func readMessage(r io.Reader) (*message, error) {
+	m, err := holdMessage(r)
+	if err == nil && m.size == 0 {
+		return nil, errors.New("the message is empty")
+	}
+	return m, err
+}
+
+// holdMessage reads r to its end.
+func holdMessage(r io.Reader) (*message, error) {
 	var held bytes.Buffer
 	n, err := io.CopyN(&held, r, inMemory)
 	switch {
-	case err == io.EOF && n == 0:
-		return nil, errors.New("the message is empty")
 	case err == io.EOF:
 		return &message{held: held.Bytes(), size: n}, nil
 	case err != nil:

@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sternpost": main})
+	testscript.Main(m, map[string]func(){"sternpost": main, "sendmail": main, "mailq": main, "newaliases": main})
 }
 
 // TestScenarios drives the real binary. Each file in testdata is one scenario, named by its trouble. Besides the usual words a scenario knows:
@@ -33,7 +33,12 @@ func TestMain(m *testing.M) {
 //	submit FROM TO FILE   hands the message in FILE to the agent by SMTP; with ! before it, the agent refuses it
 //	arrived ADDRESS N     waits until the exchanger has heard N messages to their end
 //	asked ADDRESS N       waits until N connections to the exchanger have ended
-//	signal TERM|HUP       sends a signal to the programs in the background
+//	signal TERM|HUP|INT   sends a signal to the programs in the background
+//	socket [FILE]         an agent that is scripted by the dialogue in FILE listens on the submission socket
+//	silent-socket         an agent on the submission socket never says anything; connected socket waits until somebody has connected to it
+//	taken FILE            writes the messages that it took to FILE: commands, then content
+//	reached N             waits until N messages have come to it to their end
+//	exit-sendmail STATUS ARGS...  runs sendmail and compares the exit status, as exit does
 func TestScenarios(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata",
@@ -41,6 +46,7 @@ func TestScenarios(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dns": startDNS, "mx": startMX, "heard": writeHeard, "exit": expectStatus, "silent": startSilent, "connected": waitConnected,
 			"ready": waitReady, "submit": submitMessage, "arrived": waitArrived, "asked": waitAsked, "signal": signalAgent,
+			"socket": startSocket, "silent-socket": startSilentSocket, "taken": writeTaken, "reached": waitReached, "exit-sendmail": expectSendmail,
 		},
 		RequireExplicitExec: true,
 	})
@@ -52,6 +58,7 @@ type scenario struct {
 	mx     map[string]*smtptest.Server
 	silent map[string]net.Listener
 	notify *net.UnixConn // what the agent says to its service manager
+	socket *smtptest.Server
 }
 
 // setUpScenario reserves a port: every exchanger of the script listens on it, each on an address of its own.
@@ -150,13 +157,21 @@ func writeHeard(ts *testscript.TestScript, neg bool, args []string) {
 
 // expectStatus compares exact statuses, which the word exec cannot.
 func expectStatus(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
+	expectProgram(ts, neg, "sternpost", args)
+}
+
+func expectSendmail(ts *testscript.TestScript, neg bool, args []string) {
+	expectProgram(ts, neg, "sendmail", args)
+}
+
+func expectProgram(ts *testscript.TestScript, neg bool, program string, args []string) {
+	if neg || len(args) < 1 {
 		ts.Fatalf("usage: exit STATUS ARGS...")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	got := 0
-	if err := ts.Exec("sternpost", args[1:]...); err != nil {
+	if err := ts.Exec(program, args[1:]...); err != nil {
 		exit := new(exec.ExitError)
 		if !errors.As(err, &exit) {
 			ts.Fatalf("%v", err)

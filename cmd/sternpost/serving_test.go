@@ -58,9 +58,9 @@ func waitReady(ts *testscript.TestScript, neg bool, args []string) {
 
 // signalAgent knows the signals that the word kill does not.
 func signalAgent(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "INT": syscall.SIGINT}
 	if neg || len(args) != 1 || signals[args[0]] == 0 {
-		ts.Fatalf("usage: signal TERM|HUP")
+		ts.Fatalf("usage: signal TERM|HUP|INT")
 	}
 	for _, program := range ts.BackgroundCmds() {
 		if err := program.Process.Signal(signals[args[0]]); !errors.Is(err, os.ErrProcessDone) {

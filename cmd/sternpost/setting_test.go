@@ -113,6 +113,8 @@ func FuzzConfiguration(f *testing.F) {
 	f.Add("[resolver]\nservers = [\"127.0.0.1:5300\"]\nvalidating = []\n[log]\nlevel = \"debug\"\n")
 	f.Add("delivery.port = 1\n[resolver]\n\"servers\" = []\n")
 	f.Add("[delivery]\nport = 1\nport = 2\n")
+	f.Add("[submission]\ndomain = \"b.example\"\n[[submission.users]]\nname = \"a\"\nsenders = [\"<>\"]\n[aliases]\nRoot = \"x\"\n\"a.b@c.example\" = [\"y\", \"z@d.example\"]\n")
+	f.Add("[aliases]\n\"\\\"a b\\\"\" = \"\\\"c d\\\"@e.example\"\nx = {y = 1}\n")
 	f.Add("[delivery]\nprot = 1\n[x.y]\nz = {a = [1, {b = 2}]}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		d := fileText{path: "fuzz.toml", text: text}
