@@ -137,3 +137,26 @@ func TestUselessConnectionEnds(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// FuzzWishes: what go-smtp gets has the same path, and no wish.
+func FuzzWishes(f *testing.F) {
+	f.Add("MAIL FROM:<a@example.org> BY=60;R HOLDFOR=1 SIZE=1")
+	f.Add("MAIL FROM:<\"a> BY=1;R\"@example.org> ENVID=x")
+	f.Add("MAIL FROM: a@example.org HOLDUNTIL=2030-01-01T00:00:00Z")
+	f.Fuzz(func(t *testing.T, text string) {
+		command := []byte(text + "\r\n")
+		if !isCommand(command) || string(verbOf(command)) != "MAIL" {
+			return
+		}
+		left, _, refused := takeWishes(command, time.Now(), time.Hour)
+		if refused != nil {
+			return
+		}
+		if path(string(left)) != path(string(command)) || !isCommand(left) {
+			t.Fatalf("%q became %q", command, left)
+		}
+		if again, w, refused := takeWishes(left, time.Now(), time.Hour); refused != nil || w.by || w.hold || string(again) != string(left) {
+			t.Fatalf("%q became %q, and that %q", command, left, again)
+		}
+	})
+}

@@ -1,14 +1,21 @@
-// Package submission is how mail comes in. What is here now is an SMTP listener for named networks, loopback by default.
+// Package submission is how mail comes in: by SMTP over TCP, in clear and under TLS, and over a Unix socket for local users.
 //
 // The dialogue is that of go-smtp's server: it parses commands, keeps their order and writes replies. Everything that the queue must be protected from is
 // caught before or after it:
 //
-//	gate.go     who may connect, and how often
-//	wire.go     the connection as go-smtp sees it: one command line at a time, whole and clean; replies are gathered
-//	content.go  the content from 354 to the dot, read here and not by go-smtp: line ends, dots, size, pace
-//	path.go     addresses as the client wrote them, quotes included
-//	session.go  one transaction after the other; ends in Intake.Submit
-//	serve.go    the listeners, and an end in order
+//	listen.go       where clients connect: addresses, and the submission socket
+//	gate.go         who may connect, and how often; who may submit at once, and who is a stranger until he has authenticated
+//	wire.go         the connection as go-smtp sees it: one command line at a time, whole and clean; replies are gathered
+//	command.go      what becomes of a command line: it goes to go-smtp, is answered in its place, or is refused
+//	refusals.go     the end of the patience with clients that hand nothing over
+//	starttls.go     STARTTLS and handshakes; certificate.go: with what; selfmade.go: when there is no certificate
+//	auth.go         AUTH; accounts.go: whose password is right; tries.go: how often one may guess; password.go, usersfile.go: hashes and users
+//	parameters.go   what a client may wish for at MAIL and go-smtp does not know
+//	content.go      the content from 354 to the dot, read here and not by go-smtp: line ends, dots, size, pace
+//	chunks.go       the content that comes by BDAT
+//	path.go         addresses as the client wrote them, quotes included
+//	session.go      one transaction after the other; ends in Intake.Submit
+//	serve.go        the listeners, and an end in order
 //
 // Behind every door stands one Intake (letter.go), so that all of them give the same promise:
 //
