@@ -194,13 +194,13 @@ func TestFilesAreShort(t *testing.T) {
 	}
 }
 
-// A variable of a package holds what never changes (an error, a pattern) or has no state that could be seen (a pool); "_" holds nothing.
+// A variable of a package holds what never changes (an error, a pattern, an embedded file) or has no state that could be seen (a pool); "_" holds nothing.
 func TestNoPackageVariables(t *testing.T) {
-	list, set := sources(t, parser.SkipObjectResolution)
+	list, set := sources(t, parser.SkipObjectResolution|parser.ParseComments)
 	for _, s := range list {
 		for _, declaration := range s.file.Decls {
 			general, ok := declaration.(*ast.GenDecl)
-			if !ok || general.Tok != token.VAR || s.isTest() {
+			if !ok || general.Tok != token.VAR || s.isTest() || embeds(general.Doc) {
 				continue
 			}
 			for _, spec := range general.Specs {
@@ -211,6 +211,11 @@ func TestNoPackageVariables(t *testing.T) {
 			}
 		}
 	}
+}
+
+// embeds says whether a declaration is filled with a file by the compiler, which needs a variable.
+func embeds(doc *ast.CommentGroup) bool {
+	return doc != nil && slices.ContainsFunc(doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") })
 }
 
 // mayChange is false of the few values that variables of packages may have.

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
+	"sternpost/journal"
 	"sternpost/mail"
 	"sternpost/queue"
 )
@@ -41,6 +42,12 @@ type Queue interface {
 // Deps is what a Console is handed.
 type Deps struct {
 	Queue Queue
+	// Journal tells of messages that are gone. Nil: nothing.
+	Journal journal.Journal
+	// Submission is the door for POST /v1/messages; CallerOf tells it who asks. Nil: no mail is taken.
+	Submission http.Handler
+	// Metrics are answered at /metrics. Nil: some of its own, which nobody feeds. They belong to one Console.
+	Metrics *Metrics
 	// Log gets what a person changed, and trouble. Nil: nobody.
 	Log *zap.Logger
 	// Directory is where the admin socket is made. Its owner holds the lock of the queue there, so a socket that exists is a dead one.
@@ -59,16 +66,19 @@ const (
 	drainTimeout  = 5 * time.Second
 	maxHeader     = 16 << 10
 	maxBody       = 64 << 10
-	maxCallers    = 100 // connections of each listener
+	maxCallers    = 500 // connections of each listener
 )
 
 // Console answers questions. Make it with Open.
 type Console struct {
-	config    Config
-	queue     Queue
-	log       *zap.Logger
-	admin     net.Listener
-	listeners []net.Listener
+	config     Config
+	queue      Queue
+	journal    journal.Journal
+	submission http.Handler
+	metrics    *Metrics
+	log        *zap.Logger
+	admin      net.Listener
+	listeners  []net.Listener
 }
 
 // Open listens on the admin socket, and on what the configuration says.
@@ -76,9 +86,12 @@ func Open(c Config, d Deps) (*Console, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	s := &Console{config: c, queue: d.Queue, log: d.Log}
+	s := &Console{config: c, queue: d.Queue, journal: d.Journal, submission: d.Submission, metrics: d.Metrics, log: d.Log}
 	if s.log == nil {
 		s.log = zap.NewNop()
+	}
+	if s.metrics == nil {
+		s.metrics = NewMetrics("", nil)
 	}
 	admin, err := listenAdmin(filepath.Join(d.Directory, SocketName))
 	if err != nil {
@@ -164,7 +177,7 @@ func shutDown(server *http.Server) error {
 func (c *Console) server(answers http.Handler) *http.Server {
 	return &http.Server{
 		Handler: answers, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader, ErrorLog: zap.NewStdLog(c.log),
+		MaxHeaderBytes: maxHeader, ConnContext: withCaller, ErrorLog: zap.NewStdLog(c.log),
 	}
 }
 

@@ -22,11 +22,12 @@ import (
 
 // fakeQueue holds messages, and remembers what it was asked for.
 type fakeQueue struct {
-	messages []queue.Message
-	broken   error // told by Messages after the messages
-	notReady error
-	asked    []string
-	query    queue.Query
+	messages     []queue.Message
+	destinations []Destination
+	broken       error // told by Messages after the messages
+	notReady     error
+	asked        []string
+	query        queue.Query
 }
 
 func (f *fakeQueue) Messages(_ context.Context, q queue.Query) iter.Seq2[queue.Message, error] {
@@ -51,7 +52,9 @@ func (f *fakeQueue) Message(_ context.Context, id queue.ID) (queue.Message, erro
 	return f.messages[i], nil
 }
 
-func (f *fakeQueue) Destinations(context.Context) ([]Destination, error) { return nil, f.broken }
+func (f *fakeQueue) Destinations(context.Context) ([]Destination, error) {
+	return f.destinations, f.broken
+}
 
 func (f *fakeQueue) Change(_ context.Context, q queue.Query, a queue.Action) (queue.Effect, error) {
 	f.query, f.asked = q, append(f.asked, string(a))

@@ -12,9 +12,11 @@ import (
 	"sternpost/queue"
 )
 
-// Message is a message in the queue as callers see it. Times are in UTC and null where there is none.
+// Message is a message as callers see it. Times are in UTC and null where there is none.
 type Message struct {
-	ID         string      `json:"id"`
+	ID string `json:"id"`
+	// InQueue says that somebody still waits for it, or that it is under way. Of what is gone the size, the account, the priority and the other times are not known.
+	InQueue    bool        `json:"in_queue"`
 	Sender     string      `json:"sender"` // reverse-path; empty: the null one
 	Account    string      `json:"account"`
 	Peer       string      `json:"peer"`
@@ -132,23 +134,10 @@ func (c *Console) streamMessages(w http.ResponseWriter, r *http.Request, query q
 	return nil
 }
 
-func (c *Console) showMessage(w http.ResponseWriter, r *http.Request) error {
-	id, err := queue.ParseID(r.PathValue("id"))
-	if err != nil {
-		return refuse("%q %s", r.PathValue("id"), err)
-	}
-	m, err := c.queue.Message(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	answer(w, messageOf(m))
-	return nil
-}
-
 // messageOf is m as callers see it.
 func messageOf(m queue.Message) Message {
 	told := Message{
-		ID: m.ID.String(), Sender: m.Envelope.From.String(), Account: m.Sender, Peer: m.Peer, MessageID: m.MessageID, Priority: priorityName(m.Priority),
+		ID: m.ID.String(), InQueue: true, Sender: m.Envelope.From.String(), Account: m.Sender, Peer: m.Peer, MessageID: m.MessageID, Priority: priorityName(m.Priority),
 		Size: m.Size, Received: timeOrNull(m.Received), SendAt: timeOrNull(m.SendAt), Expires: timeOrNull(m.Expires), Recipients: []Recipient{},
 	}
 	if m.Origin != 0 {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	_ "embed" // the document
 	"encoding/json"
 	"net/http"
 
@@ -10,29 +11,55 @@ import (
 	"sternpost/mail"
 )
 
-// The paths that need no token.
+// Paths that may be asked without a token.
 const (
-	pathAlive = "/healthz"
-	pathReady = "/readyz"
+	pathAlive    = "/healthz"
+	pathReady    = "/readyz"
+	pathDocument = "/v1/openapi.json"
+	pathMetrics  = "/metrics"
 )
+
+// document is the OpenAPI document of what is answered here.
+//
+//go:embed openapi.json
+var document string
+
+// route is one question that is answered.
+type route struct {
+	method, path string
+	answer       func(w http.ResponseWriter, r *http.Request) error
+	// all says that it is for all who are let in, and not only for those who administer.
+	all bool
+}
+
+// known are all questions.
+func (c *Console) known() []route {
+	return []route{
+		{"POST", "/v1/messages", c.submit, true},
+		{"GET", "/v1/messages/{id}", c.showMessage, true},
+		{"GET", "/v1/queue", c.listMessages, false},
+		{"GET", "/v1/destinations", c.listDestinations, false},
+		{"POST", "/v1/queue/{action}", c.change, false},
+		{"GET", pathDocument, c.describe, true},
+		{"GET", pathMetrics, c.count(), c.config.MetricsWithoutToken},
+		{"GET", pathAlive, c.alive, true},
+		{"GET", pathReady, c.ready, true},
+	}
+}
 
 // routes are the questions that are answered, and problems for all others.
 func (c *Console) routes() http.Handler {
-	type answer func(w http.ResponseWriter, r *http.Request) error
 	mux := http.NewServeMux()
-	for _, route := range []struct {
-		method, path string
-		answer       answer
-	}{
-		{"GET", "/v1/queue", c.listMessages},
-		{"GET", "/v1/messages/{id}", c.showMessage},
-		{"GET", "/v1/destinations", c.listDestinations},
-		{"POST", "/v1/queue/{action}", c.change},
-		{"GET", pathAlive, c.alive},
-		{"GET", pathReady, c.ready},
-	} {
+	for _, route := range c.known() {
 		mux.HandleFunc(route.method+" "+route.path, func(w http.ResponseWriter, r *http.Request) {
-			if err := route.answer(w, r); err != nil {
+			var err error
+			if !route.all {
+				err = administers(r)
+			}
+			if err == nil {
+				err = route.answer(w, r)
+			}
+			if err != nil {
 				c.answerError(w, r, err)
 			}
 		})
@@ -42,9 +69,33 @@ func (c *Console) routes() http.Handler {
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		answerProblem(w, problem{http.StatusNotFound, "there is no such path; docs/operations.md lists them"})
+		answerProblem(w, problem{http.StatusNotFound, "there is no such path; " + pathDocument + " lists them"})
 	})
 	return mux
+}
+
+// submit passes a message on to the door for it.
+func (c *Console) submit(w http.ResponseWriter, r *http.Request) error {
+	if c.submission == nil {
+		return problem{http.StatusServiceUnavailable, "no mail is taken here"}
+	}
+	c.submission.ServeHTTP(w, r)
+	return nil
+}
+
+// describe answers with the document.
+func (c *Console) describe(w http.ResponseWriter, _ *http.Request) error {
+	answerText(w, "application/json", http.StatusOK, []byte(document))
+	return nil
+}
+
+// count answers with the metrics.
+func (c *Console) count() func(http.ResponseWriter, *http.Request) error {
+	page := c.metrics.answers(c.queue)
+	return func(w http.ResponseWriter, r *http.Request) error {
+		page.ServeHTTP(w, r)
+		return nil
+	}
 }
 
 // alive says that the process answers.
@@ -72,6 +123,10 @@ func answerAs(w http.ResponseWriter, mediaType string, status int, v any) {
 		http.Error(w, "the answer cannot be written", http.StatusInternalServerError)
 		return
 	}
+	answerText(w, mediaType, status, text)
+}
+
+func answerText(w http.ResponseWriter, mediaType string, status int, text []byte) {
 	header := w.Header()
 	header.Set("Content-Type", mediaType)
 	header.Set("Cache-Control", "no-store")

@@ -40,11 +40,18 @@ type Deliverer interface {
 	Deliver(ctx context.Context, t mail.Transaction) mail.Attempt
 }
 
+// Observer is told what became of recipients, when it was recorded; one call after the other. It must be quick: commits wait for it.
+type Observer interface {
+	// Settled tells of one recipient: the outcome of its attempt, zero where a verdict was reached without one; the state that it is in now; and the age of its message.
+	Settled(o mail.Outcome, s State, age time.Duration)
+}
+
 // Deps is what a Queue is handed. Store and Deliverer are required.
 type Deps struct {
 	Store     Store
 	Deliverer Deliverer
 	Log       *zap.Logger // nil: nobody
+	Observer  Observer    // nil: nobody
 	// Hostname is our name in reports.
 	Hostname string
 	// Handles is how many attempts may run at the same time for the sake of the process's file handles. 0: any number.
@@ -59,6 +66,7 @@ type Queue struct {
 	store     Store
 	deliverer Deliverer
 	log       *zap.Logger
+	observer  Observer
 	hostname  string
 	seed      uint64
 	handles   int
@@ -95,7 +103,7 @@ func New(c Config, d Deps) (*Queue, error) {
 		return nil, fmt.Errorf("our own name: %w", err)
 	}
 	q := &Queue{
-		store: d.Store, deliverer: d.Deliverer, log: d.Log, hostname: string(hostname), seed: d.Seed, handles: d.Handles,
+		store: d.Store, deliverer: d.Deliverer, log: d.Log, observer: d.Observer, hostname: string(hostname), seed: d.Seed, handles: d.Handles,
 		accepted: make(chan Owed, c.MaxReady), finished: make(chan []result, 16), results: make(chan result, c.MaxAttempts),
 		resolved: make(chan siteFound, 16), pokes: make(chan struct{}, 1), asks: make(chan func(*schedule)), ended: make(chan ended, c.MaxAttempts),
 		quit: make(chan struct{}), stopped: make(chan struct{}),

@@ -37,6 +37,7 @@ func (q *Queue) settleAll() {
 		}
 		for _, r := range settled {
 			q.logDelivery(r)
+			q.observe(r)
 		}
 	}
 }
@@ -147,6 +148,23 @@ func (q *Queue) logDelivery(r result) {
 			zap.String("stage", string(o.Stage)), zap.String("host", o.Host), zap.String("addr", addressText(o)), zap.Int("code", o.Reply.Code),
 			zap.String("status", o.Status.String()), zap.Strings("reply", o.Reply.Lines), zap.String("tls", tlsText(c)),
 			zap.Dict("delays", delays(r, c)...), zap.Time("next", state.Due))
+	}
+}
+
+// observe tells the observer what was recorded.
+func (q *Queue) observe(r result) {
+	if q.observer == nil {
+		return
+	}
+	age := r.now.Sub(r.owed.Received)
+	for n, i := range r.owed.Indices {
+		var o mail.Outcome
+		if r.attempt != nil {
+			o = r.attempt.Outcomes[n]
+		}
+		if state, ok := r.settlement.States[i]; ok {
+			q.observer.Settled(o, state.State, age)
+		}
 	}
 }
 

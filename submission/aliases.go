@@ -111,6 +111,9 @@ func (a Aliases) parse(key string, domain mail.Domain) (name mail.Address, targe
 		return name, nil, errors.New("stands for nobody")
 	}
 	for _, text := range a[key] {
+		if strings.ContainsAny(text[:min(len(text), 1)], "|/:") {
+			return name, nil, fmt.Errorf("stands for %q, and mail is not given to programs and files", text)
+		}
 		target, err := completed(text, domain)
 		if err != nil {
 			return name, nil, err

@@ -159,6 +159,7 @@ func (w *wire) logIn(c credentials) error {
 func (w *wire) deny(name string) error {
 	d := w.door
 	d.deps.Log.Warn("wrong password", zap.String("peer", w.peer()), zap.String("user", name), zap.Bool("known", name != ""))
+	d.figures.failedLogins.Add(1)
 	w.pause(d.tries.failed(w.address, name))
 	w.denied++
 	if w.denied >= maxDenied {

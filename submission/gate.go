@@ -77,6 +77,7 @@ func (g gate) Accept() (net.Conn, error) {
 			return w, nil
 		}
 		g.door.deps.Log.Info("connection turned away", zap.String("peer", w.peer()), zap.String("reply", refusal))
+		g.door.figures.turnedAway.Add(1)
 		turnAway(w, refusal)
 	}
 }
@@ -154,6 +155,7 @@ func (d *door) admit(w *wire) string {
 	w.forget = func() { d.forget(w) }
 	w.extend()
 	d.open[w] = true
+	d.figures.connections.Add(1)
 	d.from[from]++
 	if w.stranger() {
 		d.strangers++
@@ -181,6 +183,7 @@ func (d *door) forget(w *wire) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.open, w)
+	d.figures.connections.Add(-1)
 	if w.stranger() {
 		d.strangers--
 	}

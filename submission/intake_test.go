@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -171,6 +173,8 @@ func TestAliasesThatAreRefused(t *testing.T) {
 		"aliases.a b: local-part":                     {"a b": {"c"}},
 		"aliases.root: is the same as Root":           {"root": {"b"}, "Root": {"c"}},
 		"aliases.root@example.org: is the same":       {"root": {"b"}, "root@example.org": {"c"}},
+		"aliases.x: stands for \"|/bin/x\"":           {"x": {"|/bin/x"}},
+		"aliases.y: stands for \"/var/mail\"":         {"y": {"/var/mail"}},
 		"aliases.x: local-part \"\"":                  {"x": {""}},
 		"aliases.a@b.example: leads back to itself b": {"a@b.example": {"b@b.example"}, "b@b.example": {"A@b.example"}},
 	} {
@@ -487,4 +491,36 @@ func TestKeysGoToTheQueue(t *testing.T) {
 	desk.deps.Queue.(*ledger).refuse = queue.ErrOver
 	_, err = send("", "", "\r\n")
 	wantRefusal(t, "too late", err, "550 5.4.7 ")
+}
+
+// Whoever comes at the same time, the limit holds to the recipient, under the rules of the moment.
+func TestLimitHoldsInACrowd(t *testing.T) {
+	const limit = 20
+	config := IntakeConfig{RecipientsPerHour: limit, Users: []User{{Name: "shop"}}}
+	desk := newCounter(t, config)
+	var taken atomic.Int64
+	var crowd sync.WaitGroup
+	for n := range 100 {
+		crowd.Go(func() {
+			if n%10 == 0 {
+				if err := desk.Reload(config); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, err := desk.Submit(letter(t, "shop", "a@b.example", "c@d.example"), fmt.Sprintf("X-Number: %d\r\n\r\n%s", n, strings.Repeat("body\r\n", 10*n))); err == nil {
+				taken.Add(1)
+			}
+		})
+	}
+	crowd.Wait()
+	if taken.Load() != limit || len(desk.messages()) != limit {
+		t.Errorf("%d were taken, want %d", taken.Load(), limit)
+	}
+	for _, m := range desk.messages() {
+		var number int
+		_, after, _ := strings.Cut(m.content, "X-Number: ")
+		if _, err := fmt.Sscan(after, &number); err != nil || strings.Count(m.content, "body\r\n") != 10*number {
+			t.Errorf("message %d has the body of another: %q", number, m.content)
+		}
+	}
 }

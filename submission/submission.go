@@ -77,6 +77,7 @@ type Server struct {
 	accounts *accounts
 	tries    *tries
 	tls      *tls.Config // nil: there is no certificate
+	figures  figures
 }
 
 // New makes a Server. The error is that of Config.Check, or says what is missing from d.

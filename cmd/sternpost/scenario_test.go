@@ -39,13 +39,14 @@ func TestMain(m *testing.M) {
 //	taken FILE            writes the messages that it took to FILE: commands, then content
 //	reached N             waits until N messages have come to it to their end
 //	exit-sendmail STATUS ARGS...  runs sendmail and compares the exit status, as exit does
+//	http FILE METHOD PATH [BODY FIELD: VALUE...]  asks the API; FILE gets the status and the answer
 func TestScenarios(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata",
 		Setup: setUpScenario,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dns": startDNS, "mx": startMX, "heard": writeHeard, "exit": expectStatus, "silent": startSilent, "connected": waitConnected,
-			"ready": waitReady, "submit": submitMessage, "arrived": waitArrived, "asked": waitAsked, "signal": signalAgent,
+			"ready": waitReady, "submit": submitMessage, "arrived": waitArrived, "asked": waitAsked, "signal": signalAgent, "http": askHTTP,
 			"socket": startSocket, "silent-socket": startSilentSocket, "taken": writeTaken, "reached": waitReached, "exit-sendmail": expectSendmail,
 		},
 		RequireExplicitExec: true,

@@ -28,6 +28,7 @@ type service struct {
 	store      *spool.Store
 	carrier    *carrier
 	queue      *queue.Queue
+	metrics    *console.Metrics
 	intake     *submission.Desk
 	submission *submission.Server
 	console    *console.Console
@@ -42,7 +43,7 @@ func openService(sh *shell, c *configuration) (*service, error) {
 	if err != nil {
 		return nil, withCode(exitAgain, err)
 	}
-	s.store = store
+	s.store, s.metrics = store, s.measured()
 	for _, open := range []func() error{s.openDelivery, s.openQueue, s.openIntake, s.openSubmission, s.openConsole} {
 		if err := open(); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -66,7 +67,7 @@ func (s *service) deliveryDeps(c *configuration) delivery.Deps {
 
 func (s *service) openQueue() error {
 	q, err := queue.New(s.config.Queue, queue.Deps{
-		Store: s.store, Deliverer: s.carrier, Log: s.log, Hostname: s.hostname, Handles: attemptsByHandles(), Seed: rand.Uint64(),
+		Store: s.store, Deliverer: s.carrier, Log: s.log, Observer: s.metrics, Hostname: s.hostname, Handles: attemptsByHandles(), Seed: rand.Uint64(),
 	})
 	if err != nil {
 		return withCode(exitConfig, err)
@@ -99,6 +100,9 @@ func intakeConfig(c *configuration, start submission.Config, users []submission.
 	}
 }
 
+// counted is the intake for the doors.
+func (s *service) counted() submission.Intake { return metered{s.intake, s.metrics, &s.stopping} }
+
 func (s *service) openSubmission() error {
 	directory := s.config.Queue.Directory
 	if s.config.Submission.Socket == "" {
@@ -112,7 +116,7 @@ func (s *service) openSubmission() error {
 	}
 	s.doors = opened
 	s.submission, err = submission.New(s.config.Submission, submission.Deps{
-		Intake: s.intake, Hostname: s.hostname, Log: s.log, Directory: directory, Listen: opened.take,
+		Intake: s.counted(), Hostname: s.hostname, Log: s.log, Directory: directory, Listen: opened.take,
 	})
 	if err != nil {
 		return withCode(exitConfig, err)
@@ -121,7 +125,10 @@ func (s *service) openSubmission() error {
 }
 
 func (s *service) openConsole() error {
-	c, err := console.Open(s.config.Console, console.Deps{Queue: asked{s.queue, &s.stopping}, Log: s.log, Directory: s.config.Queue.Directory})
+	c, err := console.Open(s.config.Console, console.Deps{
+		Queue: asked{s.queue, &s.stopping}, Journal: s.store.Journal(), Metrics: s.metrics, Log: s.log, Directory: s.config.Queue.Directory,
+		Submission: submission.NewHTTP(s.config.Submission, submission.HTTPDeps{Intake: s.counted(), Client: clientOf, Log: s.log}),
+	})
 	if err != nil {
 		return withCode(exitAgain, err)
 	}
@@ -231,6 +238,9 @@ func (s *service) tellRestart(fresh *configuration) {
 	}
 }
 
+// errStopping says why no mail is accepted from the signal on.
+var errStopping = errors.New("the agent is shutting down")
+
 // asked is the queue as the console asks it.
 type asked struct {
 	*queue.Queue
@@ -240,7 +250,7 @@ type asked struct {
 // Ready says why no mail is accepted: from the signal on none is.
 func (a asked) Ready() error {
 	if a.stopping.Load() {
-		return errors.New("the agent is shutting down")
+		return errStopping
 	}
 	return a.Queue.Ready()
 }

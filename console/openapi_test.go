@@ -1,0 +1,149 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+
+	"sternpost/queue"
+)
+
+// newValidator reads the document, which must be one of OpenAPI 3.1.
+func newValidator(t *testing.T) validator.Validator {
+	t.Helper()
+	parsed, err := libopenapi.NewDocument([]byte(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, errs := validator.NewValidator(parsed)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if ok, wrong := v.ValidateDocument(); !ok {
+		t.Fatalf("%+v", wrong)
+	}
+	return v
+}
+
+type schema struct {
+	Properties map[string]any
+	Required   []string
+}
+
+// openAPI is what the tests read of the document.
+func openAPI(t *testing.T) (paths map[string]map[string]any, schemas map[string]schema) {
+	t.Helper()
+	var d struct {
+		Paths      map[string]map[string]any
+		Components struct{ Schemas map[string]schema }
+	}
+	if err := json.Unmarshal([]byte(document), &d); err != nil {
+		t.Fatal(err)
+	}
+	return d.Paths, d.Components.Schemas
+}
+
+func TestDocumentHasEveryRoute(t *testing.T) {
+	c := &Console{queue: &fakeQueue{}, metrics: NewMetrics("", nil)}
+	var want, got []string
+	for _, r := range c.known() {
+		want = append(want, strings.ToLower(r.method)+" "+r.path)
+	}
+	paths, _ := openAPI(t)
+	for path, methods := range paths {
+		for method := range methods {
+			got = append(got, method+" "+path)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("the document has\n%q\nthe console answers\n%q", got, want)
+	}
+}
+
+func TestDocumentHasEveryKey(t *testing.T) {
+	_, schemas := openAPI(t)
+	for name, v := range map[string]any{
+		"Message": Message{}, "Recipient": Recipient{}, "Outcome": Outcome{}, "MessageList": MessageList{}, "Destination": Destination{}, "DestinationList": DestinationList{},
+		"Changed": Changed{}, "Selection": Selection{}, "Problem": Problem{},
+	} {
+		var want, got []string
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			want = append(want, key)
+		}
+		for key := range schemas[name].Properties {
+			got = append(got, key)
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		required := slices.Sorted(slices.Values(schemas[name].Required))
+		if !slices.Equal(got, want) || name != "Selection" && !slices.Equal(required, want) {
+			t.Errorf("%s has\n%q\nthe document\n%q, of which always there\n%q", name, want, got, required)
+		}
+	}
+}
+
+// What is asked and answered is what the document says.
+func TestAnswersAreThoseOfTheDocument(t *testing.T) {
+	check := newValidator(t)
+	q := &fakeQueue{messages: []queue.Message{messageOn(t, 7)}, destinations: []Destination{{Domain: "example.test", Health: HealthDead}}}
+	_, client := start(t, DefaultConfig(), q)
+	for _, c := range []struct {
+		request *http.Request
+		status  int
+		loose   bool // the request itself is not one of the document
+		broken  error
+	}{
+		{get(t, "/v1/queue?limit=2&domain=example.test&held=true"), 200, false, nil},
+		{get(t, "/v1/queue?recepient=x"), 400, true, nil},
+		{get(t, "/v1/messages/0000000000007"), 200, false, nil},
+		{get(t, "/v1/messages/0000000000009"), 404, false, nil},
+		{get(t, "/v1/messages/x"), 400, false, nil},
+		{get(t, "/v1/destinations"), 200, false, nil},
+		{get(t, "/v1/destinations"), 503, false, queue.ErrStopped},
+		{post(t, "retry", `{"domain":"example.test"}`), 200, false, nil},
+		{post(t, "hold", `{}`), 400, false, nil},
+		{post(t, "explode", `{"all":true}`), 404, true, nil},
+		{post(t, "hold", `{"nobody":1}`), 400, true, nil},
+		{get(t, pathAlive), 200, false, nil},
+		{get(t, pathReady), 200, false, nil},
+		{get(t, pathDocument), 200, false, nil},
+		{get(t, pathMetrics), 200, false, nil},
+	} {
+		q.broken = c.broken
+		c.request.Header.Set("Authorization", "Bearer "+token) // the admin socket needs none, which the document cannot say
+		var body []byte
+		if c.request.Body != nil {
+			body, _ = io.ReadAll(c.request.Body)
+			c.request.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		response, text := ask(t, client, c.request)
+		c.request.Body = io.NopCloser(bytes.NewReader(body))
+		if ok, wrong := check.ValidateHttpRequest(c.request); !ok && !c.loose {
+			t.Errorf("the request %s %s %s is not one of the document: %v", c.request.Method, c.request.URL, body, wrong)
+		}
+		response.Body = io.NopCloser(strings.NewReader(text))
+		if ok, wrong := check.ValidateHttpResponse(c.request, response); !ok || response.StatusCode != c.status {
+			t.Errorf("%s %s: %d %s\n%v", c.request.Method, c.request.URL, response.StatusCode, text, errors.Join(asErrors(wrong)...))
+		}
+	}
+}
+
+func asErrors[E error](list []E) []error {
+	var errs []error
+	for _, e := range list {
+		errs = append(errs, e)
+	}
+	return errs
+}
