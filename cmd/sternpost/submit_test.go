@@ -6,10 +6,16 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"sternpost/delivery/smtptest"
 )
+
+// closedOutput is a standard output that nobody reads.
+type closedOutput struct{}
+
+func (closedOutput) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 func TestTheIDIsPrinted(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "socket")
@@ -37,6 +43,13 @@ func TestTheIDIsPrinted(t *testing.T) {
 		if code != 0 || out.String() != c.want {
 			t.Errorf("%q: exit status %d, %q, %s", c.args, code, out.String(), said.Bytes())
 		}
+	}
+	var said bytes.Buffer
+	code := run([]string{"submit", "--to", "you@x.test"}, &shell{
+		ctx: t.Context(), stdin: strings.NewReader("hello\n"), stdout: closedOutput{}, stderr: &said, environ: []string{"STERNPOST_SUBMISSION_SOCKET=" + socket},
+	})
+	if code != 0 || !strings.Contains(said.String(), "the message was submitted, but") {
+		t.Errorf("without an output: exit status %d, %s", code, said.Bytes())
 	}
 	var printed any
 	text, _ := json.Marshal(submitted{})
