@@ -269,9 +269,15 @@ func TestRecipientsPerHour(t *testing.T) {
 		t.Fatal(err)
 	}
 	send("shop", 1, "")
-	if n := len(desk.sent.users); n != 1 {
-		t.Errorf("%d users are counted after those are gone", n)
+	desk.now = desk.now.Add(61 * time.Minute)
+	send("other", 3, "")
+	if err := desk.Reload(IntakeConfig{RecipientsPerHour: 4}); err != nil {
+		t.Fatal(err)
 	}
+	if n := len(desk.sent.users); n != 1 {
+		t.Errorf("%d users are counted, one of which has sent something", n)
+	}
+	send("other", 2, "450 4.7.1 ") // a reload is no gift
 }
 
 func TestOnlyTo(t *testing.T) {
