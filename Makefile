@@ -45,18 +45,19 @@ check: ## formatting, vet, staticcheck, tests with the race detector in random o
 docs: build ## make docs/configuration.md from the program
 	bin/sternpost config docs > docs/configuration.md
 
-interop: ## deliver to real mail servers (Debian; see test/interop)
+interop: ## real mail servers and clients, hostile ones, nmap (Debian, npm, root; see test/interop)
 	test/interop/setup.sh
 	$(GO) test -tags interop -count=1 -v ./test/interop/...
 
 crash: ## kill the agent, cut its power, fail and fill its disk; nothing may be lost (the disks need root)
 	ROUNDS=$(ROUNDS) SEED=$(SEED) $(GO) test -tags crash -count=1 -timeout 60m -v ./test/crash/...
 
-bench: ## allocations, a comparison with Postfix, then a deep queue and tarpits with their limits (Debian, root; see test/bench)
+bench: ## allocations, a comparison with Postfix, a deep queue and tarpits with their limits, the doors (Debian, root; see test/bench)
 	$(GO) test -run '^$$' -bench . -benchmem ./delivery/...
 	test/interop/setup.sh
 	$(GO) run -tags bench ./test/bench -many $(MANY) -many-postfix
 	$(GO) run -tags bench ./test/bench -depth $(DEPTH) -tarpits $(TARPITS)
+	$(GO) run -tags bench ./test/bench -doors
 
 clean: ## remove what was built
 	rm -rf bin

@@ -64,7 +64,11 @@ func rcptCommand(to mail.Address, o *smtp.RcptOptions) string {
 		b.WriteString(string(n))
 	}
 	if o.OriginalRecipient != "" {
-		b.WriteString(" ORCPT=" + string(o.OriginalRecipientType) + ";" + mail.EncodeXtext(o.OriginalRecipient))
+		encode := mail.EncodeXtext
+		if strings.EqualFold(string(o.OriginalRecipientType), "utf-8") {
+			encode = mail.EncodeUTF8Xtext // RFC 6533 s3: a host refuses xtext of this type
+		}
+		b.WriteString(" ORCPT=" + string(o.OriginalRecipientType) + ";" + encode(o.OriginalRecipient))
 	}
 	return b.String()
 }

@@ -244,6 +244,20 @@ func TestParameters(t *testing.T) {
 	})
 }
 
+func TestOriginalRecipientInUTF8(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, oneHost)
+		s := w.serve("192.0.2.1", fullOffer)
+		tr := transactionTo(t, plain, "you@example.test")
+		tr.Envelope.Recipients[0].OriginalType, tr.Envelope.Recipients[0].Original = "utf-8", "j\u00f6r+g@example.test"
+		w.deliverTransaction(tr)
+		want := `RCPT TO:<you@example.test> ORCPT=utf-8;j\x{F6}r\x{2B}g@example.test`
+		if commands := s.Connections()[0].Commands; commands[2] != want {
+			t.Errorf("%s\nwant %s", commands[2], want)
+		}
+	})
+}
+
 func TestNullReversePathAndUTF8(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, oneHost)

@@ -20,6 +20,20 @@ func EncodeXtext(text string) string {
 	return b.String()
 }
 
+// EncodeUTF8Xtext writes an address of the type utf-8 as utf-8-addr-xtext (RFC 6533 s3), which is ASCII: characters outside "!" to "~", and "+", "=" and the backslash, become
+// \x{XX}. What is not UTF-8 becomes \x{FFFD}.
+func EncodeUTF8Xtext(text string) string {
+	var b strings.Builder
+	for _, c := range text {
+		if c < '!' || c > '~' || c == '+' || c == '=' || c == '\\' {
+			fmt.Fprintf(&b, `\x{%02X}`, c)
+		} else {
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}
+
 // DecodeXtext reads xtext (RFC 3461 s4). Hexadecimal digits in lower case are accepted too.
 func DecodeXtext(xtext string) (string, error) {
 	var b strings.Builder

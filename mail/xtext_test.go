@@ -26,6 +26,17 @@ func TestXtext(t *testing.T) {
 	}
 }
 
+func TestUTF8Xtext(t *testing.T) {
+	for plain, coded := range map[string]string{
+		"": "", "abc@example.org": "abc@example.org", "a+b=c d\\": `a\x{2B}b\x{3D}c\x{20}d\x{5C}`, "b\u00f8b": `b\x{F8}b`, "\u65e5\U0001F600": `\x{65E5}\x{1F600}`, "\r\n\x7f": `\x{0D}\x{0A}\x{7F}`,
+		"\xff": `\x{FFFD}`,
+	} {
+		if got := EncodeUTF8Xtext(plain); got != coded {
+			t.Errorf("EncodeUTF8Xtext(%q) = %q, want %q", plain, got, coded)
+		}
+	}
+}
+
 func FuzzXtext(f *testing.F) {
 	for _, seed := range []string{"", "a+b=c", "+2B", "\xff\x00", "+c3+a4"} {
 		f.Add(seed)

@@ -83,6 +83,9 @@ func TestNoOpenRelay(t *testing.T) {
 		c.data()
 		c.ask("Subject: x\r\n\r\nx\r\n.", "250 ")
 		got := w.messages()[0]
+		stranger := w.dial()
+		stranger.ask("BDAT 100000 LAST", "503 ") // not even read
+		stranger.ended()
 		if got.Peer != "anna at 192.0.2.1" || !strings.Contains(got.content, "with ESMTPA;") {
 			t.Errorf("peer %q, content %q", got.Peer, got.content)
 		}

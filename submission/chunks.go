@@ -36,7 +36,11 @@ func (w *wire) bdat(line []byte) error {
 	// RFC 3030 s2: the chunk follows whatever is answered, and must not be taken for commands.
 	skipped := &chunking{wire: w, left: size}
 	w.pace = &pace{silence: w.door.config.ContentTimeout, rate: w.door.config.MinRate}
-	err := skipped.skip(2 * w.door.config.MaxSize)
+	most := 2 * w.door.config.MaxSize
+	if w.stranger() {
+		most = inBuffer
+	}
+	err := skipped.skip(most)
 	w.pace = nil
 	if err != nil {
 		return w.hangUp("503 5.5.1 MAIL and RCPT come first")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"go.uber.org/zap"
@@ -78,7 +79,7 @@ func (w *wire) mail(command []byte) error {
 // isCommand says whether line may be a command (RFC 5321 s4.1.1, RFC 6531 s3.3): a bare LF or CR, a NUL or a terminal escape has no place in one.
 func isCommand(line []byte) bool {
 	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
-	control := func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7F }
+	control := func(c rune) bool { return unicode.IsControl(c) && c != '\t' } // those of C1 too (U+0080 to U+009F), which some terminals obey
 	return ok && bytes.IndexFunc(text, control) < 0 && utf8.Valid(text)
 }
 

@@ -36,6 +36,13 @@ func TestCheckNamesTheKey(t *testing.T) {
 		"min_rate":                    func(c *Config) { c.MinRate = 0 },
 		"write_timeout":               func(c *Config) { c.WriteTimeout = 0 },
 		"drain":                       func(c *Config) { c.Drain = 0 },
+		"idle_timeout":                func(c *Config) { c.IdleTimeout = 0 },
+		"max_hold":                    func(c *Config) { c.MaxHold = -1 },
+		"listen_tls":                  func(c *Config) { c.ListenTLS = []string{"localhost:465"} },
+		"socket":                      func(c *Config) { c.Socket = "submit.sock" },
+		"key_file":                    func(c *Config) { c.CertFile = "cert.pem" },
+		"users[0].name":               func(c *Config) { c.Users = []User{cheap("an\x1bna", "x")} },
+		"users[0].password":           func(c *Config) { c.Users = []User{{Name: "anna", Password: "x"}} },
 	} {
 		c := DefaultConfig()
 		change(&c)

@@ -85,7 +85,7 @@ func (g gate) Accept() (net.Conn, error) {
 // wire is conn with what can be seen of the client.
 func (g gate) wire(conn net.Conn) *wire {
 	d := g.door
-	w := newWire(conn, d.config)
+	w := unopened(conn, d.config)
 	w.door, w.kind, w.hostname = d, g.kind, d.deps.Hostname
 	if g.kind == kindSocket {
 		w.uid = uidOf(conn)
@@ -152,6 +152,7 @@ func (d *door) admit(w *wire) string {
 	case d.from[from] >= d.config.MaxConnectionsPerAddress:
 		return "421 4.7.0 " + d.deps.Hostname + " has too many connections from " + w.peer()
 	}
+	w.open()
 	w.forget = func() { d.forget(w) }
 	w.extend()
 	d.open[w] = true

@@ -8,7 +8,7 @@ import (
 // minutes is how many minutes are told apart: sixty, and the one that has begun. So no hour, wherever it begins, has more than the limit.
 const minutes = 61
 
-// hourly counts to how many recipients each user has sent in the last hour. It holds one fixed count for each user who sent something. Safe for concurrent use.
+// hourly counts to how many recipients each user has sent in the last hour. It holds one count of a fixed size for each user who sent something. Safe for concurrent use.
 type hourly struct {
 	mu    sync.Mutex
 	users map[string]*hour
@@ -71,12 +71,12 @@ func (h *hourly) giveBack(user string, n int, then time.Time) {
 	u.total -= given
 }
 
-// keep forgets all users but these.
-func (h *hourly) keep(users map[string]userRules) {
+// forget drops the counts of those who have sent nothing for an hour. A user who is not in the configuration any more, or never was, as those of the HTTP API, is one like others.
+func (h *hourly) forget(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for name := range h.users {
-		if _, stays := users[name]; !stays {
+	for name, u := range h.users {
+		if u.advance(minuteOf(now)); u.total == 0 {
 			delete(h.users, name)
 		}
 	}

@@ -61,7 +61,7 @@ func (d *Desk) Reload(c IntakeConfig) error {
 		return err
 	}
 	d.rules.Store(fresh)
-	d.sent.keep(fresh.users)
+	d.sent.forget(d.deps.Now())
 	if to := fresh.guard.RedirectAll; !to.IsZero() {
 		d.deps.Log.Warn("delivery.redirect_all is set: all mail goes to one address", zap.Stringer("to", to))
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
+	"go.uber.org/zap"
 
 	"sternpost/mail"
 )
@@ -31,6 +32,16 @@ func LoadUsers(c Config) ([]User, error) {
 		return nil, fmt.Errorf("submission.users_file: %s: %w", mail.Escape(c.UsersFile), err)
 	}
 	return users, nil
+}
+
+// CheckFiles finds mistakes in the files that the configuration names.
+func CheckFiles(c Config) error {
+	_, err := LoadUsers(c)
+	if c.CertFile != "" {
+		_, wrong := openCertificates(c.CertFile, c.KeyFile, zap.NewNop())
+		err = errors.Join(err, wrong)
+	}
+	return err
 }
 
 // readUsers reads a TOML file with tables [[users]]. Keys that do not exist are errors, as in the configuration.

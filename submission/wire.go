@@ -65,11 +65,21 @@ type wire struct {
 	closed  bool
 }
 
+// newWire is a connection that is let in.
 func newWire(conn net.Conn, c Config) *wire {
-	w := &wire{Conn: conn, raw: conn, uid: -1, commandTimeout: c.CommandTimeout, writeTimeout: c.WriteTimeout}
+	w := unopened(conn, c)
+	w.open()
+	return w
+}
+
+// unopened is a connection that may yet be turned away: it has no buffers.
+func unopened(conn net.Conn, c Config) *wire {
+	return &wire{Conn: conn, raw: conn, uid: -1, commandTimeout: c.CommandTimeout, writeTimeout: c.WriteTimeout}
+}
+
+func (w *wire) open() {
 	w.in = bufio.NewReaderSize(clientReader{w}, inBuffer)
 	w.out = bufio.NewWriter(clientWriter{w})
-	return w
 }
 
 // clientReader is the lower end of wire.in. It is only called when everything that came has been read: then the client waits for its replies.

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"sternpost/mail"
+	"sternpost/submission"
 )
 
 type configCommand struct {
@@ -21,7 +22,7 @@ type configCommand struct {
 type configCheckCommand struct{}
 
 func (configCheckCommand) Help() string {
-	return `Reads the file and the environment as every command does, and names each mistake with its line. Exit status: 0, or 78 where something is wrong.
+	return `Reads the file and the environment as every command does, and names each mistake with its line; also the files of users and of the certificate. Exit status: 0, or 78 where something is wrong.
 
 Example:
 
@@ -37,6 +38,12 @@ type configVerdict struct {
 
 func (configCheckCommand) Run(sh *shell) error {
 	c, err := loadConfig(sh)
+	if err == nil {
+		// Only the agent has to be able to read these, so that no other command looks.
+		if err = submission.CheckFiles(c.Submission); err != nil {
+			err = withCode(exitConfig, err)
+		}
+	}
 	if sh.json {
 		return printVerdict(sh.stdout, c, err)
 	}

@@ -104,6 +104,7 @@ func TestJSONHasTheDocumentedKeys(t *testing.T) {
 			"": "resolve", "hosts[]": "Host", "hosts[].addresses[]": "Address", "order[]": "Place", "findings[]": "Finding", "dns[]": "Lookup",
 		}},
 		{[]string{"config", "check"}, map[string]string{"": "config check"}},
+		{[]string{"config", "password"}, map[string]string{"": "config password"}},
 		{[]string{"config", "show"}, map[string]string{"": "config show", "settings[]": "Setting", "settings[].value": "aliases: none"}},
 		{[]string{"version"}, map[string]string{"": "version"}},
 		{[]string{"demo"}, demo},
@@ -111,7 +112,7 @@ func TestJSONHasTheDocumentedKeys(t *testing.T) {
 		t.Run(strings.Join(c.args[:1], " "), func(t *testing.T) {
 			var out, said bytes.Buffer
 			code := run(append(c.args, "--json"), &shell{
-				ctx: t.Context(), stdin: strings.NewReader(""), stdout: &out, stderr: &said, environ: environ,
+				ctx: t.Context(), stdin: strings.NewReader("a password\n"), stdout: &out, stderr: &said, environ: environ,
 			})
 			var v any
 			if err := json.Unmarshal(out.Bytes(), &v); err != nil || code != 0 {

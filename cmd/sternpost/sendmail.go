@@ -88,7 +88,8 @@ func (o sendmailOptions) submit(sh *shell) error {
 		l.notify, l.ret, l.envid = o.notify, o.ret, o.envid
 		said, err := submitLetter(sh, l, p)
 		if err == nil && o.verbose {
-			_, err = fmt.Fprintln(sh.stdout, plain(said))
+			_, unprinted := fmt.Fprintln(sh.stdout, plain(said))
+			tellTaken(sh, unprinted)
 		}
 		return err
 	})
@@ -109,7 +110,7 @@ func pipeSMTP(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	conn, err := door.dial(sh)
+	conn, err := door.dial(sh.ctx)
 	if err != nil {
 		_, _ = io.WriteString(sh.stdout, "421 4.3.2 the agent does not answer\r\n") // for a program that reads replies only
 		return err

@@ -61,7 +61,8 @@ func (s submitCommand) Run(sh *shell) error {
 		if err != nil {
 			return err
 		}
-		return tellID(sh, said)
+		tellTaken(sh, tellID(sh, said))
+		return nil
 	})
 }
 
@@ -86,6 +87,13 @@ func tellID(sh *shell, said string) error {
 	}
 	_, err := fmt.Fprintln(sh.stdout, id)
 	return err
+}
+
+// tellTaken says that a message was taken although its id could not be printed: another exit status would have it submitted again.
+func tellTaken(sh *shell, err error) {
+	if err != nil {
+		printError(sh.stderr, fmt.Errorf("the message was submitted, but its id could not be printed: %w", err))
+	}
 }
 
 // sendTime reads --send-at; the zero time where it is empty.
@@ -127,7 +135,7 @@ func submitLetter(sh *shell, l *letter, p *pointOfNoReturn) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	conn, err := door.dial(sh)
+	conn, err := door.dial(sh.ctx)
 	if err != nil {
 		return "", err
 	}

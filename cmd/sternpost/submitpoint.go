@@ -27,8 +27,10 @@ func inDoubt(err error) error {
 		"It may have been accepted. If it is submitted again it may come twice, unless both have the same idempotency key."))
 }
 
-// interruptible does work until it is done or a signal comes; the work may go on then, but does not send the dot any more.
+// interruptible does work until it is done or a signal comes; the work may go on then, but does not send the dot any more. That nobody reads what we print is no signal: what was
+// submitted is submitted.
 func interruptible(ctx context.Context, work func(*pointOfNoReturn) error) error {
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := untilSignal(ctx)
 	defer stop()
 	var point pointOfNoReturn

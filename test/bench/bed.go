@@ -64,6 +64,7 @@ type bed struct {
 // server is a mail server under test, or none.
 type server struct {
 	*program
+	home    string // its directory
 	address string
 	// empty says whether no message is in the queue any more.
 	empty func() (bool, error)

@@ -28,6 +28,9 @@ func clientMain(text string) error {
 	if c.content, err = onTheWire(c.File); err != nil {
 		return err
 	}
+	if c.open, err = c.way(); err != nil {
+		return err
+	}
 	for i := range c.Domains {
 		to := c.Domain
 		if strings.Contains(to, "%d") {
@@ -53,6 +56,7 @@ type client struct {
 	load
 	content    []byte
 	recipients []string
+	open       func() (visit, error)
 	begun      atomic.Int64
 
 	mu       sync.Mutex // for what follows, and for the standard output
@@ -72,7 +76,7 @@ func (c *client) run() error {
 
 // converse is one session. It ends when all messages have been begun.
 func (c *client) converse() error {
-	s, err := openSession(c.Address)
+	s, err := c.open()
 	if err != nil {
 		return err
 	}
@@ -86,7 +90,7 @@ func (c *client) converse() error {
 			err = c.mark(1)
 		}
 		if err != nil {
-			return errors.Join(err, s.conn.Close())
+			return errors.Join(err, s.close())
 		}
 	}
 }

@@ -24,6 +24,9 @@ type load struct {
 	Domain   string // of the recipients; %d stands for a number below Domains
 	Domains  int
 	File     string // the message, with bare LF
+	Way      string // of the door; empty: SMTP at Address
+	Home     string // the directory of the agent, for the other doors
+	Binary   string // the program with the command, for that door
 	Step     int    // after so many accepted messages it tells the time; 0: it does not
 }
 

@@ -67,6 +67,11 @@ func reenter(o options) error {
 	if err != nil {
 		return err
 	}
+	if o.doors {
+		if err := compile(ctx, filepath.Join(dir, discard), "./test/bench/testdata/discard"); err != nil {
+			return err
+		}
+	}
 	args := append([]string{
 		"--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc", os.Args[0],
 	}, os.Args[1:]...)
@@ -82,11 +87,15 @@ func build(ctx context.Context, dir string) (string, error) {
 		return filepath.Abs(binary)
 	}
 	binary := filepath.Join(dir, "sternpost")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "sternpost/cmd/sternpost").CombinedOutput()
+	return binary, compile(ctx, binary, "sternpost/cmd/sternpost")
+}
+
+func compile(ctx context.Context, binary, what string) error {
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, what).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
+		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return binary, nil
+	return nil
 }
 
 // furnish makes the inside: the unpacked programs over /usr, the accounts of Postfix, one DNS server, a loopback network.

@@ -53,7 +53,7 @@ func startAgain(dir string) (*server, error) {
 		return nil, err
 	}
 	ask := asking(filepath.Join(dir, "queue", "sternpost.sock"))
-	s := &server{program: p, address: sternpostAddress, empty: func() (bool, error) { return nothingQueued(ask) }}
+	s := &server{program: p, home: dir, address: sternpostAddress, empty: func() (bool, error) { return nothingQueued(ask) }}
 	if err := p.greets(sternpostAddress); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}

@@ -22,7 +22,7 @@ var errRefused = errors.New("refused")
 
 // load hands letters over on several connections until its context ends or the letters are used up.
 type load struct {
-	address     string
+	home        *home
 	prefix      string // of the names
 	connections int
 	letters     int // on each connection; 0: without end
@@ -31,6 +31,7 @@ type load struct {
 	book        *ledger
 	// stopAt ends the load at the first refusal with this code.
 	stopAt string
+	doors  []door // each letter goes through one of these; none: all by SMTP
 }
 
 // run returns when all connections have ended. That one of them breaks is what the tests are about: it is told by the ledger only.
@@ -48,6 +49,7 @@ func (l load) letter(random *rand.Rand, connection, n int) letter {
 	for _, i := range random.Perm(len(domains()))[:1+random.IntN(2)] {
 		made.domains = append(made.domains, domains()[i])
 	}
+	made.keyed = len(l.doors) > 0 && random.IntN(2) == 0
 	if made.size == 0 {
 		made.size = 200 + random.IntN(8000)
 		if random.IntN(50) == 0 {
@@ -60,11 +62,8 @@ func (l load) letter(random *rand.Rand, connection, n int) letter {
 // converse is one connection.
 func (l load) converse(ctx context.Context, connection int) {
 	random := rand.New(rand.NewPCG(l.seed, uint64(connection)))
-	c, err := dialAgent(ctx, l.address)
-	if err != nil {
-		return
-	}
-	defer c.conn.Close()
+	v := l.home.visitor()
+	defer v.close()
 	for n := 0; l.letters == 0 || n < l.letters; n++ {
 		if ctx.Err() != nil {
 			return
@@ -72,8 +71,11 @@ func (l load) converse(ctx context.Context, connection int) {
 		made := l.letter(random, connection, n)
 		// Written down before the first octet: whatever arrives is known.
 		l.book.note(made, refused)
-		f, reply, err := c.hand(made)
+		f, reply, err := v.hand(ctx, l.pick(random), made)
 		l.book.note(made, f)
+		if f == accepted {
+			l.book.given(made, idOf(reply))
+		}
 		if reply != "" && f != accepted {
 			l.book.refusedWith(reply)
 		}

@@ -24,7 +24,7 @@ func TestSmallDisks(t *testing.T) {
 			h.configure(t, w)
 			a := h.start(t)
 			a.serves(t)
-			fill := load{address: h.address, prefix: "fill", connections: 4, letters: 5000, seed: 1, size: disk.size, book: book, stopAt: "452"}
+			fill := load{home: h, prefix: "fill", connections: 4, letters: 5000, seed: 1, size: disk.size, book: book, stopAt: "452"}
 			fill.run(t.Context())
 			filled := book.count(accepted)
 			if filled == 0 || book.refusals("452") == 0 {
@@ -33,7 +33,7 @@ func TestSmallDisks(t *testing.T) {
 			w.script(t, polite)
 			a.drained(t)
 			// Space comes back when the store has tidied up, not at once.
-			more := load{address: h.address, prefix: "more", connections: 1, letters: 1, seed: 2, size: disk.size, book: book}
+			more := load{home: h, prefix: "more", connections: 1, letters: 1, seed: 2, size: disk.size, book: book}
 			for round := 0; book.count(accepted) == filled; round++ {
 				if round == 60 {
 					t.Fatalf("nothing is accepted 30 s after the queue was empty\n%s", h.tail())

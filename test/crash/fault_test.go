@@ -90,7 +90,7 @@ func newTrouble(t *testing.T, script string) *trouble {
 // hand hands letters over on three connections, each until it was told 451.
 func (x *trouble) hand(t *testing.T, prefix string, letters, size int) {
 	t.Helper()
-	load{address: x.home.address, prefix: prefix, connections: 3, letters: letters, seed: 1, size: size, book: x.book, stopAt: "451"}.run(t.Context())
+	load{home: x.home, prefix: prefix, connections: 3, letters: letters, seed: 1, size: size, book: x.book, stopAt: "451"}.run(t.Context())
 }
 
 // recovers starts the agent again and compares the books.

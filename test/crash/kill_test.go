@@ -13,6 +13,7 @@ import (
 // tally is what all rounds came to.
 type tally struct {
 	rounds, kills, accepted, inDoubt, duplicates int
+	repeats                                      int // letters that were brought once more, with their key
 	worst                                        int // duplicates after one round, for each kill in it
 	slowest                                      time.Duration
 }
@@ -32,8 +33,8 @@ func TestKill(t *testing.T) {
 			t.Fatalf("round %d failed; SEED=%d ROUNDS=%d comes to it again", n, seed, n+1)
 		}
 	}
-	t.Logf("%d rounds, %d kills: %d messages accepted, %d in doubt at the client, 0 lost; %d copies arrived twice, at most %d for a kill (bound %d); slowest restart %v",
-		sum.rounds, sum.kills, sum.accepted, sum.inDoubt, sum.duplicates, sum.worst, sites*8*windowLimit, sum.slowest.Round(time.Millisecond))
+	t.Logf("%d rounds, %d kills: %d messages accepted, %d in doubt at the client, 0 lost; %d brought once more with their key, each one message; %d copies arrived twice, at most %d for a kill (bound %d); slowest restart %v",
+		sum.rounds, sum.kills, sum.accepted, sum.inDoubt, sum.repeats, sum.duplicates, sum.worst, sites*8*windowLimit, sum.slowest.Round(time.Millisecond))
 }
 
 // round is one trouble and what follows from it.
@@ -64,6 +65,7 @@ func (r *round) run(t *testing.T) {
 	}
 	second := r.home.start(t)
 	took := second.serves(t)
+	r.repeat(t)
 	second.drained(t)
 	second.stop(t)
 	r.close(t, took)
@@ -82,7 +84,7 @@ func (r *round) temper() string {
 }
 
 func (r *round) load() load {
-	return load{address: r.home.address, prefix: fmt.Sprintf("r%d", r.number), connections: 1 + r.random.IntN(12), seed: r.random.Uint64(), book: r.book}
+	return load{home: r.home, prefix: fmt.Sprintf("r%d", r.number), connections: 1 + r.random.IntN(12), seed: r.random.Uint64(), book: r.book, doors: doors()}
 }
 
 // loaded kills within the load.
@@ -128,6 +130,7 @@ func (r *round) close(t *testing.T, took time.Duration) {
 		t.Errorf("%d copies arrived twice after %d kills, more than the %d that can be in flight or unrecorded", duplicates, r.kills, bound)
 	}
 	r.home.once(t)
+	r.same(t)
 	r.sum.rounds++
 	r.sum.kills += r.kills
 	r.sum.accepted += r.book.count(accepted)

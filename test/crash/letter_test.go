@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -16,6 +18,7 @@ type letter struct {
 	name    string
 	domains []string // one recipient in each
 	size    int      // of the body in octets, about
+	keyed   bool     // its name is also its idempotency key
 }
 
 // sender is the reverse-path. It tells letters apart at the other end.
@@ -42,11 +45,17 @@ func (l letter) body() []byte {
 	return b.Bytes()
 }
 
-// content is the whole message, with the dot that ends it.
-func (l letter) content() []byte {
-	head := fmt.Sprintf("From: <%s>\r\nTo: undisclosed-recipients:;\r\nSubject: %s\r\nMessage-ID: <%s>\r\n\r\n", l.sender(), l.name, l.sender())
-	return append(append([]byte(head), l.body()...), ".\r\n"...)
+// message is the whole message.
+func (l letter) message() []byte {
+	head := fmt.Sprintf("From: <%s>\r\nTo: undisclosed-recipients:;\r\nSubject: %s\r\nMessage-ID: <%s>\r\n", l.sender(), l.name, l.sender())
+	if l.keyed {
+		head += "Idempotency-Key: " + l.name + "\r\n"
+	}
+	return append([]byte(head+"\r\n"), l.body()...)
 }
+
+// content is the message with the dot that ends it.
+func (l letter) content() []byte { return append(l.message(), ".\r\n"...) }
 
 // bodyOf is what stands behind the header of a message that arrived.
 func bodyOf(content []byte) []byte {
@@ -69,19 +78,48 @@ type ledger struct {
 	mu      sync.Mutex
 	letters map[string]letter
 	fates   map[string]fate
-	refusal map[string]int // how often each code was the answer
+	refusal map[string]int             // how often each code was the answer
+	ids     map[string]map[string]bool // of the letters with keys: all that the agent gave them
 	// syncFails says that the disk fails in this test. It is set before the book is used.
 	syncFails bool
 }
 
 func newLedger() *ledger {
-	return &ledger{letters: map[string]letter{}, fates: map[string]fate{}, refusal: map[string]int{}}
+	return &ledger{letters: map[string]letter{}, fates: map[string]fate{}, refusal: map[string]int{}, ids: map[string]map[string]bool{}}
 }
 
 func (b *ledger) note(l letter, f fate) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.letters[l.name], b.fates[l.name] = l, f
+}
+
+// given notes the id that the agent gave a letter with a key. Empty: it did not say.
+func (b *ledger) given(l letter, id string) {
+	if !l.keyed || id == "" {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ids[l.name] == nil {
+		b.ids[l.name] = map[string]bool{}
+	}
+	b.ids[l.name][id] = true
+}
+
+// keyed are some of the letters that have a key, of those that were accepted or may have been.
+func (b *ledger) keyed(most int) []letter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []letter
+	for _, f := range []fate{inDoubt, accepted} {
+		for _, name := range slices.Sorted(maps.Keys(b.letters)) {
+			if len(list) < most && b.letters[name].keyed && b.fates[name] == f {
+				list = append(list, b.letters[name])
+			}
+		}
+	}
+	return list
 }
 
 func (b *ledger) refusedWith(reply string) {

@@ -78,28 +78,55 @@ func (a *agent) ask(t *testing.T, path string) (*http.Response, error) {
 // recorded counts the delivery lines that say delivered, for each copy. They are written when the outcome is durable.
 func (h *home) recorded(t *testing.T) map[string]int {
 	t.Helper()
+	have := map[string]int{}
+	h.lines(t, func(line delivery) {
+		if line.Disposition != "delivered" {
+			return
+		}
+		name, _, _ := strings.Cut(line.From, "@")
+		_, domain, _ := strings.Cut(line.To, "@")
+		have[name+" "+domain]++
+	})
+	return have
+}
+
+// delivery is a delivery line of the log, as far as we look at it.
+type delivery struct {
+	Msg, ID, From, To, Disposition string
+}
+
+// lines gives each delivery line of the log to a function.
+func (h *home) lines(t *testing.T, each func(delivery)) {
+	t.Helper()
 	file, err := os.Open(h.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	have := map[string]int{}
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		var line struct {
-			Msg, From, To, Disposition string
+		var line delivery
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "delivery" {
+			each(line)
 		}
-		if json.Unmarshal(lines.Bytes(), &line) != nil || line.Msg != "delivery" || line.Disposition != "delivered" {
-			continue
-		}
-		name, _, _ := strings.Cut(line.From, "@")
-		_, domain, _ := strings.Cut(line.To, "@")
-		have[name+" "+domain]++
 	}
 	if err := lines.Err(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// ids are the messages that the delivery lines tell of, by the name of the letter.
+func (h *home) ids(t *testing.T) map[string]map[string]bool {
+	t.Helper()
+	have := map[string]map[string]bool{}
+	h.lines(t, func(line delivery) {
+		name, _, _ := strings.Cut(line.From, "@")
+		if have[name] == nil {
+			have[name] = map[string]bool{}
+		}
+		have[name][line.ID] = true
+	})
 	return have
 }
 

@@ -46,7 +46,7 @@ func (p *powerCut) happen(t *testing.T, wrap ...string) {
 	a.serves(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	l := load{address: p.home.address, prefix: "p", connections: 8, seed: p.random.Uint64(), book: p.book}
+	l := load{home: p.home, prefix: "p", connections: 8, seed: p.random.Uint64(), book: p.book}
 	over := make(chan struct{})
 	if p.duration == 0 {
 		l.letters = 20

@@ -1,5 +1,9 @@
-// Package interop holds the tests with real mail servers: Postfix, Exim, OpenSMTPD and aiosmtpd as Debian ships them, with
-// NSD and Unbound in front. They run the sternpost binary, and what arrives is compared octet for octet.
+// Package interop holds the tests with programs that nobody here wrote. They run the sternpost binary.
+//
+// Mail servers take from it: Postfix, Exim, OpenSMTPD and aiosmtpd as Debian ships them, with NSD and Unbound in front. What arrives is compared octet for octet.
+//
+// Clients hand it mail, through every door: swaks, msmtp, s-nail, nodemailer, Python's smtplib, Go's net/smtp, PHP's mail(), curl, and what docs/submission.md shows; hostile clients
+// do what they can; nmap looks for an open relay. Behind the agent is a sink of ours then, which counts.
 //
 // They are behind the build tag interop, because they need root and foreign programs:
 //

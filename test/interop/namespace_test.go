@@ -34,7 +34,7 @@ func accounts() []string {
 	return []string{postman, "postfix", "postdrop", "Debian-exim", "opensmtpd", "opensmtpq"}
 }
 
-// programs are the foreign programs, and the Debian packages that have them.
+// programs are the foreign programs, and the Debian packages that have them; the versions and the kind of machine that are in some names do not matter.
 func programs() map[string]string {
 	return map[string]string{
 		"postfix":            "/usr/lib/postfix/sbin/master",
@@ -44,11 +44,23 @@ func programs() map[string]string {
 		"nsd":                "/usr/sbin/nsd",
 		"unbound":            "/usr/sbin/unbound",
 		"iproute2":           "/usr/sbin/ip",
+		"swaks":              "/usr/bin/swaks",
+		"libnet-ssleay-perl": "/usr/lib/*/perl5/*/Net/SSLeay.pm",
+		"msmtp":              "/usr/bin/msmtp",
+		"s-nail":             "/usr/bin/s-nail",
+		"php-cli":            "/usr/bin/php[0-9].[0-9]",
+		"nmap":               "/usr/bin/nmap",
+		"curl":               "/usr/bin/curl",
+		"nodejs":             "/usr/bin/node",
+		"nodemailer":         filepath.Join(cacheDirectory(), "npm", "node_modules", "nodemailer", "package.json"),
 	}
 }
 
 // TestMain runs the tests in new namespaces, so that neither ports, paths nor processes are shared with the machine.
 func TestMain(m *testing.M) {
+	if text := os.Getenv(hostileVariable); text != "" {
+		endPlague(plagueMain(text))
+	}
 	if os.Getenv(insideVariable) == "" {
 		os.Exit(enter())
 	}
@@ -72,6 +84,10 @@ func enter() int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // other accounts run the program too
+		fmt.Fprintln(os.Stderr, "interop:", err)
+		return 1
+	}
 	binary, err := build(dir)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "interop:", err)
@@ -127,10 +143,13 @@ func furnish() error {
 			return err
 		}
 	}
+	if err := replace("/etc/hosts", []byte("127.0.0.1 localhost\n::1 localhost\n"+serviceHost+" mail.example.org\n")); err != nil {
+		return err
+	}
 	if err := missing(); err != nil {
 		return err
 	}
-	for _, args := range []string{"link set lo up", "address add 2001:db8::11/128 dev lo nodad"} {
+	for _, args := range []string{"link set lo up", "address add 2001:db8::11/128 dev lo nodad", "address add " + outsider + "/32 dev lo"} {
 		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 			return fmt.Errorf("ip %s: %w: %s", args, err, out)
 		}
@@ -141,8 +160,8 @@ func furnish() error {
 // missing names the packages that are neither installed nor unpacked.
 func missing() error {
 	var packages []string
-	for name, file := range programs() {
-		if _, err := os.Stat(file); err != nil {
+	for name, pattern := range programs() {
+		if files, _ := filepath.Glob(pattern); len(files) == 0 {
 			packages = append(packages, name)
 		}
 	}
@@ -150,7 +169,7 @@ func missing() error {
 		return nil
 	}
 	slices.Sort(packages)
-	return fmt.Errorf("these Debian packages are missing: %s; run test/interop/setup.sh, which unpacks them without installing",
+	return fmt.Errorf("these Debian packages are missing: %s; run test/interop/setup.sh, which unpacks them without installing (nodemailer comes from the npm registry)",
 		strings.Join(packages, " "))
 }
 
@@ -185,6 +204,11 @@ func addAccounts(file string) error {
 		}
 		text = append(text, line...)
 	}
+	return replace(file, text)
+}
+
+// replace lays a file with this text over one of the machine.
+func replace(file string, text []byte) error {
 	ours := filepath.Join("/run", filepath.Base(file))
 	if err := os.WriteFile(ours, text, 0o644); err != nil {
 		return err

@@ -1,5 +1,5 @@
 #!/bin/sh
-# setup.sh makes the foreign programs of packages.txt ready for `make interop`.
+# setup.sh makes the foreign programs of packages.txt ready for `make interop`, and nodemailer of testdata/nodemailer.
 #
 # What is installed already is used as it is. The rest is downloaded and unpacked, never installed: Debian's mail servers
 # conflict with each other, and a machine's own mail server must not be replaced for a test. So no service is started,
@@ -24,6 +24,20 @@ missing() {
 if ! command -v apt-get >/dev/null; then
 	echo "setup.sh: no apt-get here; the tests need the Debian packages of $here/packages.txt" >&2
 	exit 1
+fi
+
+# nodemailer is no package of Debian's. npm takes what the lock file says, with its checksum, and runs no scripts of it.
+library=$here/testdata/nodemailer
+if ! cmp -s "$library/package-lock.json" "$cache/npm/package-lock.json"; then
+	if ! command -v npm >/dev/null; then
+		echo "setup.sh: no npm here; the tests need nodemailer of the npm registry (Debian: npm)" >&2
+		exit 1
+	fi
+	rm -rf "$cache/npm" "$cache/npm.unfinished"
+	mkdir -p "$cache/npm.unfinished"
+	cp "$library/package.json" "$library/package-lock.json" "$cache/npm.unfinished"
+	(cd "$cache/npm.unfinished" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+	mv "$cache/npm.unfinished" "$cache/npm"
 fi
 
 # Asking apt takes seconds, so it is asked again only when the list, this script or what is installed has changed.

@@ -235,7 +235,7 @@ func (w *world) certify() {
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "interop.test"},
-		DNSNames:              []string{"smart.exim.test", "mx.aiosmtpd.test"},
+		DNSNames:              []string{"smart.exim.test", "mx.aiosmtpd.test", "mail.example.org"},
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().Add(24 * time.Hour),
 		IsCA:                  true,
