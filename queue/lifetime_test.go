@@ -97,17 +97,16 @@ func TestSendAtIsTriedInItsLifetime(t *testing.T) {
 		w := newWorld(t, func(c *queue.Config) { c.DelayNotice = 0 })
 		w.answer("dead.test", down)
 		w.submit("me@us.test", "first@dead.test")
-		pass(10 * time.Minute)
-		probed := len(w.tries("dead.test"))
-		for ; len(w.tries("dead.test")) == probed; pass(time.Second) {
-			continue // until a probe has just been made: the next is minutes away
+		pass(8*time.Minute + 10*time.Second)
+		probed, begin := len(w.tries("dead.test")), time.Now().Add(11*time.Minute)
+		w.wants("you@dead.test", 11*time.Minute, 13*time.Minute)
+		pass(11*time.Minute - time.Second)
+		if n := len(w.tries("dead.test")); n != probed+1 {
+			t.Fatalf("%d probes between the submission and the lifetime", n-probed)
 		}
-		probed = len(w.tries("dead.test"))
-		begin := time.Now().Add(time.Minute)
-		w.wants("you@dead.test", time.Minute, 3*time.Minute)
-		pass(4 * time.Minute)
+		pass(3 * time.Minute)
 		tries := w.tries("dead.test")
-		if len(tries) <= probed || tries[len(tries)-1].at.Before(begin) {
+		if len(tries) != probed+2 || tries[len(tries)-1].at.Before(begin) {
 			t.Errorf("%d attempts, none of them in the lifetime of the message", len(tries))
 		}
 		if n := len(w.tries("us.test")); n != 1 {

@@ -165,8 +165,10 @@ func (s *Store) answered(m queue.Submission) error {
 		return queue.ErrStopped
 	default:
 	}
+	key := onceKey(0, m.Sender, m.Key)
 	for _, hour := range s.keys.from(oldestHour(nanos(m.Received))) {
-		o, err := s.readOnce(onceKey(hour, m.Sender, m.Key))
+		binary.BigEndian.PutUint32(key[1:], hour)
+		o, err := s.readOnce(key)
 		switch {
 		case errors.Is(err, pebble.ErrNotFound):
 			continue

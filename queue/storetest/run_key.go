@@ -147,6 +147,7 @@ func testKeyLifetime(r *trial) {
 		expect(r, "another id", again != id, true)
 		r.expectRepeated("the next day", submit(25*time.Hour), again)
 		r.expectRepeated("nearly two days later", submit(48*time.Hour-1), again)
+		r.expectRepeated("the clock was set back: the last answer", submit(23*time.Hour), again)
 		r.expectFirst("after a week", submit(7*24*time.Hour))
 	}
 }

@@ -1,0 +1,109 @@
+package submission
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"sternpost/mail"
+)
+
+func TestRecipientsAreCompleted(t *testing.T) {
+	config := IntakeConfig{Domain: "Example.ORG", Aliases: Aliases{
+		"root": {"admin"}, "ADMIN": {"one@example.net", "two@example.net", "root-log"}, "Sales@Shop.example": {"admin", "x@shop.example"},
+		"self": {"self", "copy@example.net"},
+	}}
+	for to, want := range map[string]string{
+		"a@b.example":            "a@b.example",
+		"bob":                    "bob@example.org",
+		"Root":                   "one@example.net two@example.net root-log@example.org",
+		"root@example.org":       "one@example.net two@example.net root-log@example.org",
+		"root@" + hostname:       "one@example.net two@example.net root-log@example.org",
+		"root@elsewhere.example": "root@elsewhere.example",
+		"SALES@shop.example":     "one@example.net two@example.net root-log@example.org x@shop.example",
+		"self":                   "self@example.org copy@example.net",
+		"Postmaster":             "Postmaster@example.org",
+		"POSTMASTER@" + hostname: "postmaster@example.org",
+		"postmaster@example.org": "postmaster@example.org",
+		`"a b"`:                  `"a b"@example.org`,
+	} {
+		list, err := newCounter(t, config).Recipient(Client{}, mail.Recipient{Address: addressOfText(t, to)})
+		if got := addressesOf(list); err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", to, got, err, want)
+		}
+	}
+	long := mail.Address{Local: strings.Repeat("x", 250)}
+	_, err := newCounter(t, config).Recipient(Client{}, mail.Recipient{Address: long})
+	wantRefusal(t, "a long local-part", err, "553 5.1.3 the address is too long")
+}
+
+func TestPostmasterMayHaveAnAlias(t *testing.T) {
+	for name, aliases := range map[string]Aliases{
+		"short": {"postmaster": {"a@example.net"}}, "long": {"Postmaster@example.org": {"a@example.net"}}, "ours": {"postmaster@" + hostname: {"a@example.net"}, "postmaster": {"a@example.net"}},
+	} {
+		for _, to := range []string{"postmaster", "Postmaster@" + hostname, "postMASTER@example.org"} {
+			list, err := newCounter(t, IntakeConfig{Domain: "example.org", Aliases: aliases}).Recipient(Client{}, mail.Recipient{Address: addressOfText(t, to)})
+			if got := addressesOf(list); err != nil || got != "a@example.net" {
+				t.Errorf("%s, %s: %s, %v", name, to, got, err)
+			}
+		}
+	}
+	ours := newCounter(t, IntakeConfig{})
+	if list, err := ours.Recipient(Client{}, mail.Recipient{Address: mail.Address{Local: "postmaster"}}); err != nil || addressesOf(list) != "postmaster@"+hostname {
+		t.Errorf("without a domain of the configuration: %v, %v", list, err)
+	}
+}
+
+func TestWishesPassThroughAliases(t *testing.T) {
+	desk := newCounter(t, IntakeConfig{Aliases: Aliases{"root": {"a@b.example", "c@d.example"}}})
+	wishes := []string{"FAILURE", "DELAY"}
+	given := mail.Recipient{Address: mail.Address{Local: "root"}, Notify: wishes, OriginalType: "rfc822", Original: "first@x.example"}
+	list, err := desk.Recipient(Client{}, given)
+	if err != nil || len(list) != 2 {
+		t.Fatal(list, err)
+	}
+	for _, r := range list {
+		if !reflect.DeepEqual(r.Notify, wishes) || r.OriginalType != "rfc822" || r.Original != "first@x.example" {
+			t.Errorf("%+v", r)
+		}
+	}
+	list, _ = desk.Recipient(Client{}, mail.Recipient{Address: mail.Address{Local: "root"}})
+	if r := list[1]; r.OriginalType != "rfc822" || r.Original != "root@"+hostname {
+		t.Errorf("without ORCPT: %+v", r)
+	}
+}
+
+func TestAliasesThatAreRefused(t *testing.T) {
+	deep, wide := Aliases{}, Aliases{}
+	for i := range 11 {
+		deep[fmt.Sprintf("a%02d", i)] = Addresses{fmt.Sprintf("a%02d", i+1)}
+	}
+	for i := range 9 {
+		for range 3 {
+			wide[fmt.Sprintf("w%d", i)] = append(wide[fmt.Sprintf("w%d", i)], fmt.Sprintf("w%d", i+1))
+		}
+	}
+	for want, a := range map[string]Aliases{
+		"aliases.a: leads back to itself":             {"a": {"b"}, "b": {"c"}, "c": {"a"}},
+		"aliases.a00: leads through more than 10":     deep,
+		"aliases.w0: stands for more than 1000":       wide,
+		"aliases.a: stands for nobody":                {"a": {}},
+		"aliases.a: address \"b@\"":                   {"a": {"b@"}},
+		"aliases.a b: local-part":                     {"a b": {"c"}},
+		"aliases.root: is the same as Root":           {"root": {"b"}, "Root": {"c"}},
+		"aliases.root@example.org: is the same":       {"root": {"b"}, "root@example.org": {"c"}},
+		"aliases.x: stands for \"|/bin/x\"":           {"x": {"|/bin/x"}},
+		"aliases.y: stands for \"/var/mail\"":         {"y": {"/var/mail"}},
+		"aliases.x: local-part \"\"":                  {"x": {""}},
+		"aliases.a@b.example: leads back to itself b": {"a@b.example": {"b@b.example"}, "b@b.example": {"A@b.example"}},
+	} {
+		err := a.Check("example.org")
+		if err == nil || !strings.Contains(err.Error(), strings.TrimSuffix(want, " b")) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if err := (Aliases{"a": {"a", "b"}, "b": {"c@d.example"}}).Check(""); err != nil {
+		t.Error(err)
+	}
+}
