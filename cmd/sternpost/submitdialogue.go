@@ -68,7 +68,7 @@ func (d *dialogue) submit(l *letter, p *pointOfNoReturn) (string, error) {
 	return text, err
 }
 
-// hello hears the greeting and asks for the extensions (RFC 5321 s4.1.1.1). The greeting names the agent (RFC 5321 s4.2), which is as good as submission.domain where that is not known.
+// hello hears the greeting and asks for the extensions (RFC 5321 s4.1.1.1). The greeting names the agent (RFC 5321 s4.2): as good as submission.domain where that is not known.
 func (d *dialogue) hello(l *letter) error {
 	greeting, err := d.hear(replyWait)
 	if err != nil {
@@ -287,6 +287,6 @@ func (r *refusals) err(all int) error {
 	case all == 1:
 		return withCode(r.code, fmt.Errorf("the recipient was refused: %w", r.told[0]))
 	}
-	first := fmt.Errorf("nothing was submitted, because %d of %d recipients were refused:", len(r.told), all)
+	first := fmt.Errorf("nothing was submitted, because %d of %d recipients were refused", len(r.told), all)
 	return withCode(r.code, errors.Join(append([]error{first}, r.told...)...))
 }
