@@ -177,6 +177,6 @@ func (w *wire) pause(d time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-w.door.ending:
+	case <-w.door.serving.Done():
 	}
 }

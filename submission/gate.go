@@ -22,8 +22,8 @@ type door struct {
 	*Server
 	// submissions is the context of Submit. It outlives the call for the end by Config.Drain.
 	submissions context.Context
-	// ending is closed when the server begins to end.
-	ending <-chan struct{}
+	// serving ends when the server begins to end.
+	serving context.Context
 
 	mu        sync.Mutex
 	open      map[*wire]bool
@@ -48,8 +48,8 @@ const (
 	kindSocket             // the submission socket
 )
 
-func (s *Server) door(submissions context.Context, ending <-chan struct{}) *door {
-	return &door{Server: s, submissions: submissions, ending: ending, open: map[*wire]bool{}, from: map[origin]int{}}
+func (s *Server) door(submissions, serving context.Context) *door {
+	return &door{Server: s, submissions: submissions, serving: serving, open: map[*wire]bool{}, from: map[origin]int{}}
 }
 
 // gate is a listener that lets in only those who may submit.

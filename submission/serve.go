@@ -25,7 +25,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	submissions, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	group, serving := errgroup.WithContext(ctx)
-	d := s.door(submissions, serving.Done())
+	d := s.door(submissions, serving)
 	server := d.server()
 	for _, l := range listeners {
 		group.Go(func() error {

@@ -49,7 +49,7 @@ func (w *wire) startTLS(line []byte) error {
 // shake makes the connection a TLS one. When it fails the connection has ended: nothing can be said on it.
 func (w *wire) shake() error {
 	conn := tls.Server(w.raw, w.tls)
-	err := errors.Join(w.raw.SetDeadline(time.Now().Add(handshakeTimeout)), conn.HandshakeContext(w.door.submissions))
+	err := errors.Join(w.raw.SetDeadline(time.Now().Add(handshakeTimeout)), conn.HandshakeContext(w.door.serving))
 	if err != nil {
 		w.door.deps.Log.Info("no TLS with a client", zap.String("peer", w.peer()), zap.String("error", mail.Escape(err.Error())))
 		w.out.Reset(io.Discard)

@@ -171,10 +171,16 @@ func TestEndUnderTLS(t *testing.T) {
 		c.over(trust)
 		c.expect("220 ")
 		c.ask("EHLO x", "250 ")
+		silent := w.connectTo("127.0.0.1:2465")
 		synctest.Wait()
+		began := time.Now()
 		w.stop()
 		c.expect("421 4.3.2 ")
 		c.ended()
+		silent.ended()
+		if took := time.Since(began); took > 0 {
+			t.Errorf("the end took %s", took)
+		}
 	})
 }
 
