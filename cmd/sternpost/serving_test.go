@@ -21,7 +21,7 @@ import (
 const submissionAddress = "127.0.0.9"
 
 // patient is longer than anything here takes, so that a scenario which hangs says where.
-const patient = 10 * time.Second
+const patient = 30 * time.Second
 
 // openNotify makes a directory whose path is short enough for sockets, and in it the socket on which the agent tells how it stands.
 func openNotify(env *testscript.Env) (directory string, conn *net.UnixConn, err error) {
