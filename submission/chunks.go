@@ -18,8 +18,12 @@ type chunking struct {
 	wire *wire
 	left int64 // octets of this chunk that have not been read
 	last bool
-	lost bool // where the next command begins is not known
+	lost bool // where the next command begins is not known, or it is not heard any more
+	idle int  // commands since the last octet
 }
+
+// maxIdle is how many commands may come in a row that bring no octet of the message: it would never end otherwise.
+const maxIdle = 100
 
 // bdat answers the first BDAT of a message. To go-smtp it is DATA: Session.Data reads the chunks, and all that holds for DATA holds for them.
 func (w *wire) bdat(line []byte) error {
@@ -75,8 +79,18 @@ func (k *chunking) next(received int64) error {
 			return ended(err)
 		}
 		again, err := k.between(line)
-		if err != nil || !again {
+		if err != nil {
 			return err
+		}
+		if k.idle++; k.left > 0 || k.last {
+			k.idle = 0
+		}
+		if k.idle > maxIdle {
+			k.lost = true
+			return refusal(421, "4.7.0", "too many commands and no message")
+		}
+		if !again {
+			return nil
 		}
 	}
 }

@@ -154,15 +154,17 @@ func TestRefusedChunksGoOn(t *testing.T) {
 func TestChunksThatEndTheConnection(t *testing.T) {
 	begin := "MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\n"
 	for text, prefix := range map[string]string{
-		"BDAT\r\n":                               "501 5.5.4 ",
-		"BDAT -1 LAST\r\n":                       "501 5.5.4 ",
-		"BDAT +1 LAST\r\n":                       "501 5.5.4 ",
-		"BDAT 99999999999999999999 LAST\r\n":     "501 5.5.4 ",
-		"BDAT 6 LATER\r\nQUIT\r\n":               "501 5.5.4 ",
-		"BDAT 999999999999 LAST\r\n":             "503 5.5.1 ",
-		begin + "BDAT 1\r\nx\r\nBDAT x\r\n":      "501 5.5.4 ",
-		begin + "BDAT 1\r\nxBDAT x\r\nQUIT\r\n":  "501 5.5.4 ",
-		begin + "BDAT 999999999999 LAST\r\na\nb": "550 5.6.0 ",
+		"BDAT\r\n":                                             "501 5.5.4 ",
+		"BDAT -1 LAST\r\n":                                     "501 5.5.4 ",
+		"BDAT +1 LAST\r\n":                                     "501 5.5.4 ",
+		"BDAT 99999999999999999999 LAST\r\n":                   "501 5.5.4 ",
+		"BDAT 6 LATER\r\nQUIT\r\n":                             "501 5.5.4 ",
+		"BDAT 999999999999 LAST\r\n":                           "503 5.5.1 ",
+		begin + "BDAT 1\r\nx\r\nBDAT x\r\n":                    "501 5.5.4 ",
+		begin + "BDAT 1\r\nxBDAT x\r\nQUIT\r\n":                "501 5.5.4 ",
+		begin + strings.Repeat("BDAT 0\r\n", 200):              "421 4.7.0 ",
+		begin + "BDAT 0\r\n" + strings.Repeat("NOOP\r\n", 200): "421 4.7.0 ",
+		begin + "BDAT 999999999999 LAST\r\na\nb":               "550 5.6.0 ",
 	} {
 		inBubble(t, nil, func(w *world) {
 			c := w.dial()
