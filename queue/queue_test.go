@@ -26,7 +26,8 @@ type world struct {
 	t      *testing.T
 	store  *storetest.Memory
 	config queue.Config
-	log    *zap.Logger // nil: nobody
+	log    *zap.Logger    // nil: nobody
+	seen   queue.Observer // nil: nobody
 	queue  *queue.Queue
 	stop   context.CancelFunc
 	ended  chan error
@@ -73,7 +74,7 @@ func newWorld(t *testing.T, change ...func(*queue.Config)) *world {
 func (w *world) begin(store queue.Store) {
 	w.t.Helper()
 	var err error
-	if w.queue, err = queue.New(w.config, queue.Deps{Store: store, Deliverer: w, Hostname: "us.test", Log: w.log}); err != nil {
+	if w.queue, err = queue.New(w.config, queue.Deps{Store: store, Deliverer: w, Hostname: "us.test", Log: w.log, Observer: w.seen}); err != nil {
 		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
