@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
 	"sternpost/journal"
@@ -145,7 +144,7 @@ func (c *Console) Run(ctx context.Context) error {
 	serve := func(listener net.Listener, answers http.Handler) {
 		server := c.server(answers)
 		group.Go(func() error {
-			err := server.Serve(netutil.LimitListener(listener, maxCallers))
+			err := server.Serve(newGate(listener, maxCallers))
 			if errors.Is(err, http.ErrServerClosed) {
 				return nil
 			}
@@ -156,7 +155,7 @@ func (c *Console) Run(ctx context.Context) error {
 			return shutDown(server)
 		})
 	}
-	answers := c.routes()
+	answers := seated(c.routes())
 	serve(c.admin, answers)
 	for _, listener := range c.listeners {
 		serve(listener, c.guarded(answers))
@@ -177,7 +176,7 @@ func shutDown(server *http.Server) error {
 func (c *Console) server(answers http.Handler) *http.Server {
 	return &http.Server{
 		Handler: answers, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader, ConnContext: withCaller, ErrorLog: zap.NewStdLog(c.log),
+		MaxHeaderBytes: maxHeader, ConnContext: greet, ErrorLog: zap.NewStdLog(c.log),
 	}
 }
 

@@ -100,12 +100,18 @@ func messageOn(t *testing.T, id queue.ID) queue.Message {
 // start runs a console on its socket, and on TCP where the configuration says so.
 func start(t *testing.T, c Config, q Queue) (*Console, *http.Client) {
 	t.Helper()
+	return startWith(t, c, Deps{Queue: q})
+}
+
+func startWith(t *testing.T, c Config, d Deps) (*Console, *http.Client) {
+	t.Helper()
 	directory, err := os.MkdirTemp("", "console") // t.TempDir may be longer than the path of a socket can be
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(directory) })
-	s, err := Open(c, Deps{Queue: q, Directory: directory})
+	d.Directory = directory
+	s, err := Open(c, d)
 	if err != nil {
 		t.Fatal(err)
 	}

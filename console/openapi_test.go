@@ -140,6 +140,8 @@ func TestAnswersAreThoseOfTheDocument(t *testing.T) {
 	}
 }
 
+func body(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }
+
 func asErrors[E error](list []E) []error {
 	var errs []error
 	for _, e := range list {

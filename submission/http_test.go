@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+
 	"sternpost/mail"
 	"sternpost/queue"
 )
@@ -311,4 +314,53 @@ func FuzzLineReader(f *testing.F) {
 			t.Errorf("%q became %q", body, got)
 		}
 	})
+}
+
+// What is asked and answered is what the OpenAPI document says.
+func TestDoorKeepsToTheDocument(t *testing.T) {
+	text, err := os.ReadFile("../console/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := libopenapi.NewDocument(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check, errs := validator.NewValidator(parsed)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	const whole = `{"from":"Me <me@client.test>","to":["you@example.test",{"name":"x","address":"x@example.test"}],"cc":"c@example.test","reply_to":[],"subject":"s","text":"t","html":"<p>",
+		"attachments":[{"name":"n","type":"a/b","content":"aGk=","inline_id":"i"}],"headers":{"X-A":"1","X-B":["2","3"]},"sender":"","envelope_id":"e","notify":["failure"],"ret":"hdrs",
+		"expires":"2999-01-01T00:00:00Z","idempotency_key":"k"}`
+	for _, c := range []struct {
+		kind, query, body string
+		repeated          bool
+		refusal           error
+		status            int
+		loose             bool // the request itself is not one of the document
+	}{
+		{"application/json", "", whole, false, nil, 202, false},
+		{"application/json", "", whole, true, nil, 200, false},
+		{"application/json", "", `{"from":"me@client.test","nobody":1}`, false, nil, 400, true},
+		{"application/json", "", `{"from":{"name":"x"}}`, false, nil, 422, true},
+		{rfc822, "?from=me@client.test&to=you@example.test&notify=never&send_at=" + time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "A: b\n\n", false, nil, 202, false},
+		{rfc822, "?from=me@client.test&to=you@example.test", "A: b\n\n", false, refuse(450, "4.7.1", "no"), 429, false},
+		{rfc822, "?from=me@client.test&to=you@example.test", "A: b\n\n", false, queue.ErrFull, 507, false},
+		{rfc822, "?from=me@client.test&to=you@example.test", "A: b\n\n", false, queue.ErrStopped, 503, false},
+		{rfc822, "?from=me@client.test&to=you@example.test", "A: b\n\n", false, &Refusal{Code: 554, cause: queue.ErrOtherContent}, 409, false},
+		{"text/plain", "", "x", false, nil, 415, true},
+	} {
+		w, answer := send(newDoor(&fakeIntake{repeated: c.repeated, refusal: c.refusal}), c.kind, c.query, c.body)
+		r := httptest.NewRequest("POST", "http://localhost/v1/messages"+c.query, strings.NewReader(c.body))
+		r.Header.Set("Content-Type", c.kind)
+		r.Header.Set("Authorization", "Bearer x")
+		if ok, wrong := check.ValidateHttpRequest(r); !ok && !c.loose {
+			t.Errorf("the request %s %s is not one of the document: %v", c.query, c.body, wrong)
+		}
+		r.Header.Set("Content-Type", "application/json") // the kind of the request is no business of the answer
+		if ok, wrong := check.ValidateHttpResponse(r, w.Result()); !ok || w.Code != c.status {
+			t.Errorf("%s %s: %d %v\n%v", c.query, c.body, w.Code, answer, wrong)
+		}
+	}
 }
