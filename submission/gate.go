@@ -24,6 +24,7 @@ type door struct {
 	submissions context.Context
 	// serving ends when the server begins to end.
 	serving context.Context
+	turned  sparing // of the lines about connections that were turned away
 
 	mu        sync.Mutex
 	open      map[*wire]bool
@@ -76,7 +77,9 @@ func (g gate) Accept() (net.Conn, error) {
 		if refusal == "" {
 			return w, nil
 		}
-		g.door.deps.Log.Info("connection turned away", zap.String("peer", w.peer()), zap.String("reply", refusal))
+		if unsaid, may := g.door.turned.speak(); may {
+			g.door.deps.Log.Info("connection turned away", zap.String("peer", w.peer()), zap.String("reply", refusal), zap.Int("unsaid", unsaid))
+		}
 		g.door.figures.turnedAway.Add(1)
 		turnAway(w, refusal)
 	}

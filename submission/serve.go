@@ -84,7 +84,7 @@ func (d *door) server() *smtp.Server {
 	server.ReadTimeout = d.config.CommandTimeout
 	server.EnableSMTPUTF8 = true
 	server.EnableDSN = true
-	server.ErrorLog = serverLog{d.deps.Log}
+	server.ErrorLog = serverLog{d.deps.Log, new(sparing)}
 	return server
 }
 
@@ -110,7 +110,10 @@ func (d *door) drain(server *smtp.Server, abandon context.CancelFunc) {
 }
 
 // serverLog takes what go-smtp logs: connections that failed, and panics.
-type serverLog struct{ log *zap.Logger }
+type serverLog struct {
+	log    *zap.Logger
+	failed *sparing
+}
 
 func (l serverLog) Printf(format string, v ...any) {
 	if strings.HasPrefix(format, "accept error") {
@@ -121,7 +124,9 @@ func (l serverLog) Printf(format string, v ...any) {
 		l.log.Error("SMTP server", text)
 		return
 	}
-	l.log.Info("SMTP server", text)
+	if unsaid, may := l.failed.speak(); may {
+		l.log.Info("SMTP server", text, zap.Int("unsaid", unsaid))
+	}
 }
 
 func (l serverLog) Println(v ...any) { l.Printf("%s", errors.New(fmt.Sprint(v...))) }

@@ -220,7 +220,7 @@ func TestRepliesAreGathered(t *testing.T) {
 // What a stranger wrote is logged escaped.
 func TestLogIsSafe(t *testing.T) {
 	core, seen := observer.New(zapcore.DebugLevel)
-	log := serverLog{zap.New(core)}
+	log := serverLog{zap.New(core), new(sparing)}
 	log.Printf("error handling %v: %s", "peer", "\x1b[31m")
 	log.Printf("panic serving %v", "peer")
 	log.Println("a", 1)

@@ -67,7 +67,7 @@ func TestPoisonOverSMTP(t *testing.T) {
 			}
 		}
 	}
-	s.unpoisoned(t)
+	s.unpoisoned(t, poison()...)
 }
 
 // xtext hides octets (RFC 3461 s4).
@@ -84,12 +84,12 @@ func dirty(text []byte) bool {
 	return !utf8.Valid(text) || bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 })
 }
 
-// In the content a line end is CRLF, and a NUL is nothing (RFC 5321 s2.3.8, RFC 5322 s3.5).
+// In the content a line end is CRLF, and a NUL is nothing (RFC 5321 s2.3.8, RFC 5322 s3.5). The envelope is clean whatever the content is.
 func TestPoisonInContent(t *testing.T) {
 	w := newWorld(t)
 	s := w.serve("", "")
-	for i, octets := range []string{"\r", "\n", "\x00"} {
-		for name, content := range map[string]string{
+	for i, octets := range []string{"\r", "\n", "\x00", "\xe9", "ü"} {
+		for name, message := range map[string]string{
 			"a header name":  "X-" + poisoned(octets) + ": a\r\nSubject: x\r\n\r\nbody\r\n",
 			"a header value": "Subject: " + poisoned(octets) + ": b\r\n\r\nbody\r\n",
 			"a file name":    "Subject: x\r\nContent-Disposition: attachment; filename=\"" + poisoned(octets) + "\"\r\n\r\nbody\r\n",
@@ -98,15 +98,16 @@ func TestPoisonInContent(t *testing.T) {
 			d := dial(t, "", net.JoinHostPort(serviceHost, servicePort))
 			d.envelope(t, fmt.Sprintf("poison%d@client.test", i))
 			d.ask(t, "DATA", "354")
-			d.pour(content + ".\r\nQUIT\r\n")
+			d.pour(message + ".\r\nQUIT\r\n")
 			replies := d.rest()
-			t.Logf("%s with %q: %q", name, octets, replies)
-			if accepted(replies) && octets != "\x00" {
-				t.Errorf("%s with %q was accepted", name, octets)
+			// What is not ASCII in a value is content: applications send it, and it goes out as 8BITMIME or encoded. A name of such letters is none (RFC 6532 s3.2).
+			content := octets >= "\x80" && name != "a header name"
+			if accepted(replies) != content {
+				t.Errorf("%s with %q: %q", name, octets, replies)
 			}
 		}
 	}
-	s.unpoisoned(t)
+	s.unpoisoned(t, "\r", "\n", "\x00")
 }
 
 // In no string of JSON, and in no parameter or header field of a request.
@@ -128,7 +129,7 @@ func TestPoisonOverHTTP(t *testing.T) {
 		s.refuses(t, fmt.Sprintf("JSON with %q", octets), "/v1/messages", "application/json",
 			`{"from": "me@client.test", "to": ["you@sink.test"], "subject": "`+poisoned(octets)+`", "text": "x"}`)
 	}
-	s.unpoisoned(t)
+	s.unpoisoned(t, poison()...)
 }
 
 // jsonFields are changes of a message in JSON: the word stands in one field of each.
@@ -244,11 +245,11 @@ func TestPoisonOverTheCommand(t *testing.T) {
 		// The full name is for people: it is written as a comment may be, or refused.
 		w.sends(t, s, "To: you@sink.test\nSubject: named\n\nbody\n", "-F", word, "-f", "me@client.test", "-t")
 	}
-	s.unpoisoned(t)
+	s.unpoisoned(t, poison()...)
 }
 
 // unpoisoned waits until nothing is owed, and then looks for poison where it must not be: on the wire, in the log, in the store.
-func (s *service) unpoisoned(t *testing.T) {
+func (s *service) unpoisoned(t *testing.T, poison ...string) {
 	t.Helper()
 	s.drained(t)
 	s.cleanOnTheWire(t)
@@ -267,7 +268,7 @@ func (s *service) unpoisoned(t *testing.T) {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		for _, octets := range poison() {
+		for _, octets := range poison {
 			if at := bytes.Index(text, []byte(poisoned(octets))); at >= 0 {
 				t.Errorf("in the store: %s has %q", path, text[max(0, at-40):at+40])
 			}

@@ -19,6 +19,7 @@ const (
 	honestAddress = "127.0.0.9" // hostile clients have others
 	honestLimit   = time.Second
 	honestMails   = 150
+	honestPace    = 20 * time.Millisecond
 )
 
 // hostility is what one hostile program does. The limits of the agent are those of its own configuration, or others where the trouble needs more connections than these allow.
@@ -104,7 +105,10 @@ func (p *program) said(t *testing.T) []byte {
 func (s *service) honest(t *testing.T, name string, mails int) []time.Duration {
 	t.Helper()
 	var took []time.Duration
+	pace := time.NewTicker(honestPace)
+	defer pace.Stop()
 	for range mails {
+		<-pace.C
 		began := time.Now()
 		d := dial(t, honestAddress, net.JoinHostPort(serviceHost, servicePort))
 		d.envelope(t, name+"@client.test")

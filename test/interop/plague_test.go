@@ -84,7 +84,7 @@ func (p plague) open(from netip.Addr, act func(net.Conn), opened, refused *atomi
 	began := time.Now()
 	act(conn)
 	if time.Since(began) < 100*time.Millisecond {
-		<-time.After(time.Second)
+		<-time.After(2 * time.Second)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -103,7 +104,7 @@ func (d *dialogue) smuggle(t *testing.T, way, name, outer, inner string) []strin
 // anyDot is the end of the content to the most lenient server.
 var anyDot = regexp.MustCompile(`[\r\n\x00]+\.[\r\n\x00]+`)
 
-// cleanOnTheWire checks all that the agent sent to the sink: no bare CR, no bare LF, no NUL, and one dot alone on a line for each content, whatever a server takes for one.
+// cleanOnTheWire checks all that the agent sent to the sink: no bare CR, no bare LF, no NUL, and one dot alone on a line for each message, whatever a server takes for one.
 func (s *service) cleanOnTheWire(t *testing.T) {
 	t.Helper()
 	for _, c := range s.sink.Connections() {
@@ -111,9 +112,14 @@ func (s *service) cleanOnTheWire(t *testing.T) {
 		if at := bytes.IndexAny(bare, "\r\n\x00"); at >= 0 {
 			t.Errorf("connection %d: a bare %q on the wire: %q", c.Number, bare[at], bare[max(0, at-60):min(len(bare), at+60)])
 		}
-		data := bytes.Count(c.Wire, []byte("\r\nDATA\r\n"))
-		if dots := len(anyDot.FindAll(c.Wire, -1)); dots != data {
-			t.Errorf("connection %d: %d dots alone on a line for %d DATA", c.Number, dots, data)
+		messages := 0
+		for _, m := range s.sink.Messages() {
+			if m.Connection == c.Number {
+				messages++
+			}
+		}
+		if dots := len(anyDot.FindAll(c.Wire, -1)); dots != messages {
+			t.Errorf("connection %d: %d dots alone on a line for %d messages", c.Number, dots, messages)
 		}
 	}
 }
@@ -147,4 +153,50 @@ func TestSmugglingByBDATThatIsRefused(t *testing.T) {
 	if got := s.from("evil@client.test"); len(got) > 0 {
 		t.Errorf("%d messages were smuggled", len(got))
 	}
+}
+
+// Where a message is not ended by a dot, a dot on a line of its own is content, with whatever stands behind it; on the way out it must not become an end.
+func TestDotsThatAreContent(t *testing.T) {
+	w := newWorld(t)
+	s := w.serve("", "")
+	hidden := "\r\n.\r\n" + evil("evil@client.test") + ".\r\n.\r\n..\r\n"
+	t.Run("BDAT", func(t *testing.T) {
+		content := letter("by-bdat") + hidden
+		for _, at := range []int{0, len(letter("by-bdat")) + 2, len(letter("by-bdat")) + 3} { // one chunk, and a boundary on each side of the dot
+			d := dial(t, "", net.JoinHostPort(serviceHost, servicePort))
+			d.envelope(t, fmt.Sprintf("bdat-%d@client.test", at))
+			if at > 0 {
+				d.say(t, fmt.Sprintf("BDAT %d\r\n%s", at, content[:at]))
+				d.expect(t, "250")
+			}
+			d.say(t, fmt.Sprintf("BDAT %d LAST\r\n%s", len(content)-at, content[at:]))
+			d.expect(t, "250")
+		}
+	})
+	t.Run("HTTP", func(t *testing.T) {
+		answer, err := s.console().Post("http://agent/v1/messages?from=http@client.test&to=you@sink.test", "message/rfc822", strings.NewReader(letter("by-http")+hidden))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusAccepted {
+			t.Error(answer.Status)
+		}
+	})
+	t.Run("command", func(t *testing.T) {
+		if r := w.sends(t, s, letter("by-command")+hidden, "-i", "-f", "command@client.test", "you@sink.test"); r.exit != 0 {
+			t.Errorf("exit status %d: %s", r.exit, r.said)
+		}
+	})
+	s.drained(t)
+	messages := s.sink.Messages()
+	if len(messages) != 5 {
+		t.Errorf("the sink has %d messages, want 5", len(messages))
+	}
+	for _, m := range messages {
+		if !bytes.HasSuffix(m.Content, []byte(hidden)) {
+			t.Errorf("%s did not arrive as it was sent:\n%q", m.From(), m.Content)
+		}
+	}
+	s.cleanOnTheWire(t)
 }
