@@ -27,6 +27,8 @@ const (
 	Changed   Kind = "changed"   // a person held, released or hurried it
 	Lost      Kind = "lost"      // it is missing since the files of the queue were damaged
 	Probe     Kind = "probe"     // a dead destination was probed, for all messages that wait for it
+	// Suppressed: from then on mail to the recipient is refused; Message is the one that failed last, and empty where a person said so.
+	Suppressed Kind = "suppressed"
 )
 
 // Cursor is the place of an entry in the journal: entries are ordered by it, and later ones have greater ones. The zero Cursor stands before all.

@@ -56,21 +56,24 @@ type Deps struct {
 	Hostname string
 	// Handles is how many attempts may run at the same time for the sake of the process's file handles. 0: any number.
 	Handles int
+	// Suppression says to whom nothing is to be sent. The zero value: there is no such rule.
+	Suppression SuppressionConfig
 	// Seed is the source of all randomness, together with the message's id and the number of the attempt.
 	Seed uint64
 }
 
 // Queue is the schedule and all that hangs on it.
 type Queue struct {
-	config    atomic.Pointer[Config]
-	store     Store
-	deliverer Deliverer
-	log       *zap.Logger
-	observer  Observer
-	hostname  string
-	seed      uint64
-	handles   int
-	clock     clock
+	config      atomic.Pointer[Config]
+	store       Store
+	suppression atomic.Pointer[SuppressionConfig]
+	deliverer   Deliverer
+	log         *zap.Logger
+	observer    Observer
+	hostname    string
+	seed        uint64
+	handles     int
+	clock       clock
 
 	accepted chan Owed
 	finished chan []result
@@ -114,6 +117,7 @@ func New(c Config, d Deps) (*Queue, error) {
 	}
 	q.clock = newClock(time.Now(), seen)
 	q.config.Store(&c)
+	q.suppression.Store(&d.Suppression)
 	return q, nil
 }
 

@@ -127,6 +127,7 @@ func (q *Queue) verdict(r result) Settlement {
 	t := terms{config: *q.current(), now: r.now, random: random(q.seed, r.owed.ID, r.attempt.Number)}
 	s := settlement(r, t)
 	q.addReports(r.owed, &s, t)
+	q.addSuppressions(r.owed, &s, r.now)
 	return s
 }
 

@@ -89,11 +89,22 @@ type Store interface {
 	// Journal finds what happened.
 	Journal() journal.Journal
 
+	SuppressionList
+	Bookmarks
+
 	// Failed is closed when a commit has failed: see ErrStopped.
 	Failed() <-chan struct{}
 
 	// Close ends the store in order. Leases end with it.
 	Close() error
+}
+
+// Bookmarks are how far readers of the journal have come.
+type Bookmarks interface {
+	// Bookmark finds where a reader stands; false: it has never said.
+	Bookmark(ctx context.Context, reader string) (journal.Cursor, bool, error)
+	// SetBookmark moves a reader to a place. It is synced when it returns nil.
+	SetBookmark(ctx context.Context, reader string, at journal.Cursor) error
 }
 
 // Want says what Lease should give.
@@ -128,6 +139,8 @@ type Settlement struct {
 	Entries  []journal.Entry
 	// Reports are messages of ours about this one, accepted in the same commit. They are not leased.
 	Reports []Spawned
+	// Suppress are failures that count for the suppression list, each as Suppression.After says. Where an address holds from then on and did not before, its Entry is written.
+	Suppress []Suppression
 }
 
 // Spawned is a message that is accepted within a Settlement.

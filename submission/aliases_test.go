@@ -28,13 +28,13 @@ func TestRecipientsAreCompleted(t *testing.T) {
 		"postmaster@example.org": "postmaster@example.org",
 		`"a b"`:                  `"a b"@example.org`,
 	} {
-		list, err := newCounter(t, config).Recipient(Client{}, mail.Recipient{Address: addressOfText(t, to)})
+		list, err := newCounter(t, config).Recipient(Client{}, mail.ReversePath{}, mail.Recipient{Address: addressOfText(t, to)})
 		if got := addressesOf(list); err != nil || got != want {
 			t.Errorf("%s: %s, %v, want %s", to, got, err, want)
 		}
 	}
 	long := mail.Address{Local: strings.Repeat("x", 250)}
-	_, err := newCounter(t, config).Recipient(Client{}, mail.Recipient{Address: long})
+	_, err := newCounter(t, config).Recipient(Client{}, mail.ReversePath{}, mail.Recipient{Address: long})
 	wantRefusal(t, "a long local-part", err, "553 5.1.3 the address is too long")
 }
 
@@ -43,14 +43,14 @@ func TestPostmasterMayHaveAnAlias(t *testing.T) {
 		"short": {"postmaster": {"a@example.net"}}, "long": {"Postmaster@example.org": {"a@example.net"}}, "ours": {"postmaster@" + hostname: {"a@example.net"}, "postmaster": {"a@example.net"}},
 	} {
 		for _, to := range []string{"postmaster", "Postmaster@" + hostname, "postMASTER@example.org"} {
-			list, err := newCounter(t, IntakeConfig{Domain: "example.org", Aliases: aliases}).Recipient(Client{}, mail.Recipient{Address: addressOfText(t, to)})
+			list, err := newCounter(t, IntakeConfig{Domain: "example.org", Aliases: aliases}).Recipient(Client{}, mail.ReversePath{}, mail.Recipient{Address: addressOfText(t, to)})
 			if got := addressesOf(list); err != nil || got != "a@example.net" {
 				t.Errorf("%s, %s: %s, %v", name, to, got, err)
 			}
 		}
 	}
 	ours := newCounter(t, IntakeConfig{})
-	if list, err := ours.Recipient(Client{}, mail.Recipient{Address: mail.Address{Local: "postmaster"}}); err != nil || addressesOf(list) != "postmaster@"+hostname {
+	if list, err := ours.Recipient(Client{}, mail.ReversePath{}, mail.Recipient{Address: mail.Address{Local: "postmaster"}}); err != nil || addressesOf(list) != "postmaster@"+hostname {
 		t.Errorf("without a domain of the configuration: %v, %v", list, err)
 	}
 }
@@ -59,7 +59,7 @@ func TestWishesPassThroughAliases(t *testing.T) {
 	desk := newCounter(t, IntakeConfig{Aliases: Aliases{"root": {"a@b.example", "c@d.example"}}})
 	wishes := []string{"FAILURE", "DELAY"}
 	given := mail.Recipient{Address: mail.Address{Local: "root"}, Notify: wishes, OriginalType: "rfc822", Original: "first@x.example"}
-	list, err := desk.Recipient(Client{}, given)
+	list, err := desk.Recipient(Client{}, mail.ReversePath{}, given)
 	if err != nil || len(list) != 2 {
 		t.Fatal(list, err)
 	}
@@ -68,7 +68,7 @@ func TestWishesPassThroughAliases(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	list, _ = desk.Recipient(Client{}, mail.Recipient{Address: mail.Address{Local: "root"}})
+	list, _ = desk.Recipient(Client{}, mail.ReversePath{}, mail.Recipient{Address: mail.Address{Local: "root"}})
 	if r := list[1]; r.OriginalType != "rfc822" || r.Original != "root@"+hostname {
 		t.Errorf("without ORCPT: %+v", r)
 	}

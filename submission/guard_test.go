@@ -22,7 +22,7 @@ func TestOnlyTo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for to, want := range map[string]string{"a@staging.example": "", "a@world.example": "550 5.7.1 delivery.only_to", "root": "550 5.7.1 delivery.only_to"} {
-		_, err := desk.Recipient(Client{}, mail.Recipient{Address: addressOfText(t, to)})
+		_, err := desk.Recipient(Client{}, mail.ReversePath{}, mail.Recipient{Address: addressOfText(t, to)})
 		wantRefusal(t, to, err, want)
 	}
 	_, err = desk.Submit(l, "\r\n") // its recipients were asked about before
@@ -36,7 +36,7 @@ func TestRedirectAll(t *testing.T) {
 	desk := newCounter(t, IntakeConfig{Guard: mail.Guard{RedirectAll: mail.Address{Local: "all", Domain: "staging.example"}}})
 	l := letter(t, "", "x@y.example", "one@world.example", "two@world.example", "one@world.example")
 	l.Envelope.Recipients[0].Notify = []string{"FAILURE"}
-	if list, err := desk.Recipient(l.Client, l.Envelope.Recipients[0]); err != nil || addressesOf(list) != "one@world.example" {
+	if list, err := desk.Recipient(l.Client, l.Envelope.From, l.Envelope.Recipients[0]); err != nil || addressesOf(list) != "one@world.example" {
 		t.Errorf("recipient %v, %v", list, err)
 	}
 	if _, err := desk.Submit(l, "Subject: x\r\n\r\nbody\r\n"); err != nil {

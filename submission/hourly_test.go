@@ -26,7 +26,7 @@ func TestRecipientsPerHour(t *testing.T) {
 	}
 	ask := func(user, want string) {
 		t.Helper()
-		_, err := desk.Recipient(Client{User: user}, mail.Recipient{Address: mail.Address{Local: "a", Domain: "x.example"}})
+		_, err := desk.Recipient(Client{User: user}, mail.ReversePath{}, mail.Recipient{Address: mail.Address{Local: "a", Domain: "x.example"}})
 		wantRefusal(t, "RCPT of "+user, err, want)
 	}
 	send("shop", 4, "550 5.7.1 the message has 4 recipients, and you may send to 3 an hour")

@@ -146,7 +146,7 @@ func (h *HTTP) submit(ctx context.Context, p posting) (Receipt, int, error) {
 	}
 	known := map[mail.Address]bool{}
 	for _, address := range p.to {
-		list, err := intake.Recipient(l.Client, mail.Recipient{Address: address, Notify: p.notify})
+		list, err := intake.Recipient(l.Client, l.Envelope.From, mail.Recipient{Address: address, Notify: p.notify})
 		if err != nil {
 			return Receipt{}, 0, refusedRecipient(address, err)
 		}

@@ -47,7 +47,7 @@ func (f *fakeIntake) alias(r mail.Recipient, to string) []mail.Recipient {
 	return list
 }
 
-func (f *fakeIntake) Recipient(_ Client, r mail.Recipient) ([]mail.Recipient, error) {
+func (f *fakeIntake) Recipient(_ Client, _ mail.ReversePath, r mail.Recipient) ([]mail.Recipient, error) {
 	switch {
 	case f.refuses(r.Address):
 		return nil, refuse(550, "5.1.1", "nobody")

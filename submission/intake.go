@@ -18,6 +18,8 @@ import (
 // IntakeDeps are the parts that a Desk does not make itself.
 type IntakeDeps struct {
 	Queue Acceptor
+	// Suppression says to whom nothing is to be sent; nil: there is no such list.
+	Suppression Suppressor
 	// Hostname is the name of this host: in the Received field, in Message-IDs, and as the domain of local-parts that stand alone.
 	Hostname string
 	// Log may be nil.
@@ -81,7 +83,7 @@ func (d *Desk) Sender(c Client, from mail.ReversePath) error {
 }
 
 // Recipient implements Intake.
-func (d *Desk) Recipient(c Client, to mail.Recipient) ([]mail.Recipient, error) {
+func (d *Desk) Recipient(c Client, from mail.ReversePath, to mail.Recipient) ([]mail.Recipient, error) {
 	r := d.rules.Load()
 	if limit := r.limit(c); limit > 0 {
 		if wait := d.sent.look(c.User, limit, d.deps.Now()); wait > 0 {
@@ -89,6 +91,9 @@ func (d *Desk) Recipient(c Client, to mail.Recipient) ([]mail.Recipient, error) 
 		}
 	}
 	list, err := r.recipient(to)
+	if err == nil && d.deps.Suppression != nil {
+		list, err = d.unsuppressed(r, Letter{Client: c, Envelope: mail.Envelope{From: from}}, list)
+	}
 	if err != nil {
 		d.deps.Log.Info("recipient refused", zap.String("peer", c.Peer()), zap.String("recipient", mail.Escape(to.Address.String())), zap.Error(err))
 	}

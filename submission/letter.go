@@ -91,8 +91,8 @@ type Intake interface {
 	// Sender says whether the client may send from this reverse-path. The error is a *Refusal. A local-part without a domain is as good as with submission.domain.
 	Sender(c Client, from mail.ReversePath) error
 	// Recipient gives the addresses that a recipient stands for: an alias may stand for several, and a local-part without a domain gets submission.domain. A recipient that a staging
-	// guard or the user's limit forbids is refused. The error is a *Refusal.
-	Recipient(c Client, r mail.Recipient) ([]mail.Recipient, error)
+	// guard, the user's limit or the suppression list forbids is refused; of those whom an alias stands for, the ones that are suppressed are left out while there are others. The error is a *Refusal.
+	Recipient(c Client, from mail.ReversePath, r mail.Recipient) ([]mail.Recipient, error)
 	// Submit takes a message over: when it returns nil it would survive a crash (RFC 5321 s6.1). The recipients of the letter are what Recipient gave; whom it names twice gets the
 	// message once. The errors are, perhaps wrapped, *Refusal, queue.ErrFull, queue.ErrStopped and those of content; then nothing was accepted.
 	Submit(ctx context.Context, l Letter, content io.Reader) (Receipt, error)

@@ -123,7 +123,7 @@ func (s *session) Rcpt(_ string, o *smtp.RcptOptions) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.door.deps.Intake.Recipient(s.client, r)
+	list, err := s.door.deps.Intake.Recipient(s.client, s.envelope.From, r)
 	if err != nil {
 		return s.answer(err)
 	}

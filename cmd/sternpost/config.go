@@ -19,25 +19,26 @@ const defaultFile = "/etc/sternpost/sternpost.toml"
 
 // settings is the whole configuration: one section for each room that has options.
 type settings struct {
-	Delivery   delivery.Config    `toml:"delivery"`
-	Resolver   resolver.Config    `toml:"resolver"`
-	Queue      queue.Config       `toml:"queue"`
-	Submission submission.Config  `toml:"submission"`
-	Console    console.Config     `toml:"console"`
-	Log        logConfig          `toml:"log"`
-	Aliases    submission.Aliases `toml:"aliases" doc:"Who stands for whom among recipients: a name, and beside it an address or a list of them, which may have aliases in turn. A name without a domain is meant at submission.domain and at our own name; the case of letters does not count. For example postmaster = \"admin@example.org\" or root = [\"one@example.org\", \"two@example.org\"]. Set in the file only."`
+	Delivery    delivery.Config         `toml:"delivery"`
+	Resolver    resolver.Config         `toml:"resolver"`
+	Queue       queue.Config            `toml:"queue"`
+	Submission  submission.Config       `toml:"submission"`
+	Suppression queue.SuppressionConfig `toml:"suppression"`
+	Console     console.Config          `toml:"console"`
+	Log         logConfig               `toml:"log"`
+	Aliases     submission.Aliases      `toml:"aliases" doc:"Who stands for whom among recipients: a name, and beside it an address or a list of them, which may have aliases in turn. A name without a domain is meant at submission.domain and at our own name; the case of letters does not count. For example postmaster = \"admin@example.org\" or root = [\"one@example.org\", \"two@example.org\"]. Set in the file only."`
 }
 
 func defaultSettings() settings {
 	return settings{
 		Delivery: delivery.DefaultConfig(), Resolver: resolver.DefaultConfig(), Queue: queue.DefaultConfig(),
-		Submission: submission.DefaultConfig(), Console: console.DefaultConfig(), Log: defaultLogConfig(),
+		Submission: submission.DefaultConfig(), Suppression: queue.DefaultSuppressionConfig(), Console: console.DefaultConfig(), Log: defaultLogConfig(),
 	}
 }
 
 // check finds values that cannot work, all of them at once. The errors name their keys.
 func (s settings) check() error {
-	return errors.Join(s.Delivery.Check(), s.Resolver.Check(), s.Queue.Check(), s.Submission.Check(), s.Console.Check(), s.Log.check(),
+	return errors.Join(s.Delivery.Check(), s.Resolver.Check(), s.Queue.Check(), s.Submission.Check(), s.Suppression.Check(), s.Console.Check(), s.Log.check(),
 		s.Aliases.Check(s.Submission.Domain))
 }
 

@@ -39,8 +39,8 @@ func (m metered) Sender(c submission.Client, from mail.ReversePath) error {
 }
 
 // Recipient implements submission.Intake.
-func (m metered) Recipient(c submission.Client, r mail.Recipient) ([]mail.Recipient, error) {
-	list, err := m.Intake.Recipient(c, r)
+func (m metered) Recipient(c submission.Client, from mail.ReversePath, r mail.Recipient) ([]mail.Recipient, error) {
+	list, err := m.Intake.Recipient(c, from, r)
 	m.count(c, err)
 	return list, err
 }

@@ -68,6 +68,7 @@ func (s *service) deliveryDeps(c *configuration) delivery.Deps {
 func (s *service) openQueue() error {
 	q, err := queue.New(s.config.Queue, queue.Deps{
 		Store: s.store, Deliverer: s.carrier, Log: s.log, Observer: s.metrics, Hostname: s.hostname, Handles: attemptsByHandles(), Seed: rand.Uint64(),
+		Suppression: s.config.Suppression,
 	})
 	if err != nil {
 		return withCode(exitConfig, err)
@@ -83,7 +84,7 @@ func (s *service) openIntake() error {
 		return withCode(exitConfig, err)
 	}
 	intake, err := submission.NewIntake(intakeConfig(s.config, s.config.Submission, users), submission.IntakeDeps{
-		Queue: s.queue, Hostname: s.hostname, Log: s.log, Seed: rand.Uint64(),
+		Queue: s.queue, Suppression: s.queue, Hostname: s.hostname, Log: s.log, Seed: rand.Uint64(),
 	})
 	if err != nil {
 		return withCode(exitConfig, err)
@@ -186,7 +187,7 @@ func (s *service) adopt(fresh *configuration) error {
 			}
 		})
 	}
-	if err := s.queue.Reload(fresh.Queue); err != nil {
+	if err := errors.Join(s.queue.Reload(fresh.Queue), s.queue.ReloadSuppression(fresh.Suppression)); err != nil {
 		return err // not reached: loadConfig has checked it
 	}
 	s.submission.SetUsers(users)

@@ -27,13 +27,13 @@ func (s *Store) journalBound() uint64 {
 }
 
 // Expire takes away the volumes of the journal that are older than the configuration allows, and then the oldest until it is small enough. The last one
-// stays while its day is young. The size is kept too whenever a volume begins; it holds but for the last volume. Idempotency keys go with their hour.
+// stays while its day is young. The size is kept too whenever a volume begins; it holds but for the last volume. Idempotency keys go with their hour, and so does what was forgotten of the suppression list, once a day.
 func (s *Store) Expire(now time.Time) error {
 	if err := s.enterToWrite(); err != nil {
 		return err
 	}
 	defer s.leave()
-	return errors.Join(s.expireKeys(now), s.expireJournal(now))
+	return errors.Join(s.expireKeys(now), s.expireSuppressions(now), s.expireJournal(now))
 }
 
 func (s *Store) expireJournal(now time.Time) error {

@@ -110,3 +110,17 @@ func (v *verification) key(key, value []byte) error {
 	}
 	return nil
 }
+
+func (v *verification) suppression(key, value []byte) error {
+	if _, ok := parseSuppression(key, value); !ok {
+		v.add(0, "an address of the suppression list is damaged")
+	}
+	return nil
+}
+
+func (v *verification) bookmark(key, value []byte) error {
+	if _, ok := parseBookmark(value); !ok || len(key) < 2 {
+		v.add(0, "how far a reader of the journal has come is damaged")
+	}
+	return nil
+}

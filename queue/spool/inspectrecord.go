@@ -150,6 +150,10 @@ func describe(key []byte) string {
 		return "index (" + string(key[:1]) + ")"
 	case key[0] == kindOnce && len(key) >= onceKeyLength:
 		return "idempotency keys from " + moment(uint64(binary.BigEndian.Uint32(key[1:]))*uint64(time.Hour)).Format(time.RFC3339)
+	case key[0] == kindSuppression:
+		return "suppression list"
+	case key[0] == kindBookmark:
+		return "how far a reader of the journal has come"
 	case key[0] == kindJournal && len(key) >= volumeLength:
 		return "journal from " + moment(binary.BigEndian.Uint64(key[1:])).Format(time.RFC3339)
 	default:

@@ -25,6 +25,8 @@ import (
 //	i                                             no id up to this one is given again
 //	f <number>                                    content file that belongs to the message in its value
 //	k <hour><sender><key>                         message that was accepted with an idempotency key; see once
+//	x <address>                                   what is known of an address of the suppression list
+//	h <reader>                                    how far a reader of the journal has come
 //	J <volume> e <time><seq>                      entry of the journal
 //	J <volume> <field> <value> 0 1 <time><seq>    index of the journal
 const (
@@ -38,6 +40,8 @@ const (
 	kindFile        = 'f'
 	kindLastID      = 'i'
 	kindOnce        = 'k'
+	kindSuppression = 'x'
+	kindBookmark    = 'h'
 	kindJournal     = 'J'
 )
 

@@ -256,9 +256,24 @@ func (j *judging) keep(key, value []byte) error {
 			return err
 		}
 	}
+	if !understood(key, value) {
+		return nil
+	}
 	err := j.c.b.Set(key, value, nil)
 	if len(key) > 2 && key[0] == kindDestination && key[1] == aboutSuspension && len(value) == 8 {
 		err = errors.Join(err, j.c.b.Set(hintKey(binary.BigEndian.Uint64(value), mail.Domain(key[2:])), nil, nil))
 	}
 	return err
+}
+
+// understood says whether a row that stands for itself can be understood; of other kinds of keys it says that they can.
+func understood(key, value []byte) bool {
+	ok := true
+	switch key[0] {
+	case kindSuppression:
+		_, ok = parseSuppression(key, value)
+	case kindBookmark:
+		_, ok = parseBookmark(value)
+	}
+	return ok
 }

@@ -19,6 +19,8 @@ type settling struct {
 	b       *pebble.Batch
 	entries []journal.Entry
 	touched map[queue.ID]*change
+	// suppressed are the rows of the suppression list that it writes, by their keys.
+	suppressed map[string]queue.Suppression
 	// done are rows whose leases end; fresh rows wait from then on. New reports are leased until they are durable.
 	done, fresh []row
 	files       []uint64 // content that nobody needs any more
@@ -39,11 +41,15 @@ func (s *Store) Settle(ctx context.Context, work []queue.Settlement) error {
 	if err := ctx.Err(); err != nil || len(work) == 0 {
 		return err
 	}
-	t := &settling{s: s, b: s.db.NewBatch(), touched: map[queue.ID]*change{}}
+	t := &settling{s: s, b: s.db.NewBatch(), touched: map[queue.ID]*change{}, suppressed: map[string]queue.Suppression{}}
 	if err := t.hold(work); err != nil {
 		return errors.Join(err, t.b.Close())
 	}
 	defer t.letGo()
+	if slices.ContainsFunc(work, func(w queue.Settlement) bool { return len(w.Suppress) > 0 }) {
+		s.suppressing.Lock()
+		defer s.suppressing.Unlock()
+	}
 	for _, w := range work {
 		if err := t.settle(w); err != nil {
 			t.withdraw()
@@ -116,6 +122,9 @@ func (t *settling) settle(w queue.Settlement) error {
 		return err
 	}
 	t.entries = append(t.entries, stamp(w.Entries, w.ID)...)
+	if err := t.suppress(w.Suppress); err != nil {
+		return err
+	}
 	for _, report := range w.Reports {
 		if err := t.spawn(report); err != nil {
 			return err

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -76,6 +77,10 @@ type Store struct {
 
 	diary diary
 	keys  keyring
+
+	// suppressing is held by whoever changes the suppression list, from what he reads of it to his commit.
+	suppressing       sync.Mutex
+	suppressionsSwept time.Time
 }
 
 var _ queue.Store = (*Store)(nil)

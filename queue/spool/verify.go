@@ -124,7 +124,8 @@ func (v *verification) sound(directory string) error {
 	v.first = map[mail.Domain]uint64{}
 	err := orPanic(func() error {
 		return errors.Join(v.each(kindMessage, v.message), v.each(kindQuarantine, v.aside), v.each(kindHint, v.hint), v.each(kindWaiting, v.row), v.led(),
-			v.each(kindDeadline, v.deadline), v.each(kindFile, v.file), v.contents(), v.each(kindJournal, v.entry), v.each(kindOnce, v.key))
+			v.each(kindDeadline, v.deadline), v.each(kindFile, v.file), v.contents(), v.each(kindJournal, v.entry), v.each(kindOnce, v.key),
+			v.each(kindSuppression, v.suppression), v.each(kindBookmark, v.bookmark))
 	})
 	return errors.Join(err, v.s.closeEngine())
 }

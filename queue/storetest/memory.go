@@ -27,6 +27,8 @@ type Memory struct {
 	reasons   map[mail.Domain]string // of the last deferral
 	turns     map[turn]string        // the sender that was served last
 	keys      map[sealed]keyed
+	addresses map[string]queue.Suppression
+	bookmarks map[string]journal.Cursor
 	entries   []journal.Entry
 
 	failure error // what the next commit fails with
@@ -82,6 +84,8 @@ func NewMemory() *Memory {
 		reasons:   map[mail.Domain]string{},
 		turns:     map[turn]string{},
 		keys:      map[sealed]keyed{},
+		addresses: map[string]queue.Suppression{},
+		bookmarks: map[string]journal.Cursor{},
 		failed:    make(chan struct{}),
 	}
 }
@@ -118,6 +122,8 @@ func (m *Memory) Reopen() *Memory {
 	n.suspended = maps.Clone(m.suspended)
 	n.reasons = maps.Clone(m.reasons)
 	n.keys = maps.Clone(m.keys)
+	n.addresses = maps.Clone(m.addresses)
+	n.bookmarks = maps.Clone(m.bookmarks)
 	n.entries = slices.Clone(m.entries)
 	return n
 }

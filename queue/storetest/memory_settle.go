@@ -76,7 +76,7 @@ func (m *Memory) apply(s queue.Settlement) []journal.Entry {
 	k.deadlines[s.Destination] = s.Deadline
 	delete(m.leases, unit{s.ID, s.Destination})
 	m.settled(k)
-	entries := about(s.ID, s.Entries)
+	entries := append(about(s.ID, s.Entries), m.suppress(s.Suppress)...)
 	for _, report := range s.Reports {
 		entries = append(entries, m.spawn(report))
 	}

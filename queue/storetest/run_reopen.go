@@ -23,6 +23,7 @@ func reopenTests(reopen Reopen) map[string]func(*trial) {
 		"reports":                       testReopenReports,
 		"content of any size":           testReopenContent,
 		"keys":                          testReopenKeys,
+		"suppression and bookmarks":     testReopenSuppression,
 	}
 	bound := map[string]func(*trial){}
 	for name, test := range tests {
