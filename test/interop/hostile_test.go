@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -19,6 +20,7 @@ const (
 	honestAddress = "127.0.0.9" // hostile clients have others
 	honestLimit   = time.Second
 	honestMails   = 150
+	tlsPort       = "2465"
 	honestPace    = 20 * time.Millisecond
 )
 
@@ -29,18 +31,20 @@ type hostility struct {
 	connections int
 	addresses   int // that they come from
 	limits      string
+	port        string // empty: that of the service
 }
 
 func hostilities() []hostility {
 	const room = "max_connections = 12000\n"
 	return []hostility{
-		{"10000 connections that say nothing", "silent", 10_000, 25, room},
-		{"10000 connections from one address", "silent", 10_000, 1, ""},
-		{"slowloris", "slowloris", 2_000, 10, room},
-		{"an endless command line", "endless", 40, 2, ""},
-		{"100000 recipients", "recipients", 4, 1, ""},
-		{"pipelining before EHLO", "early", 40, 2, ""},
-		{"DATA that stalls", "stalled", 2_000, 10, room},
+		{"10000 connections that say nothing", "silent", 10_000, 25, room, ""},
+		{"10000 connections from one address", "silent", 10_000, 1, "", ""},
+		{"slowloris", "slowloris", 2_000, 10, room, ""},
+		{"an endless command line", "endless", 40, 2, "", ""},
+		{"100000 recipients", "recipients", 4, 1, "", ""},
+		{"pipelining before EHLO", "early", 40, 2, "", ""},
+		{"DATA that stalls", "stalled", 2_000, 10, room, ""},
+		{"a TLS handshake that stalls", "half-hello", 2_000, 10, room + fmt.Sprintf("listen_tls = [%q]\n", net.JoinHostPort(serviceHost, tlsPort)), tlsPort},
 	}
 }
 
@@ -81,7 +85,7 @@ func TestHostileClients(t *testing.T) {
 func (w *world) hostile(h hostility) *program {
 	w.t.Helper()
 	text, err := json.Marshal(plague{
-		Behaviour: h.behaviour, Connections: h.connections, Addresses: h.addresses, To: net.JoinHostPort(serviceHost, servicePort),
+		Behaviour: h.behaviour, Connections: h.connections, Addresses: h.addresses, To: net.JoinHostPort(serviceHost, cmp.Or(h.port, servicePort)),
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -35,6 +35,7 @@ func behaviours() map[string]func(net.Conn) {
 		"recipients": recipients,
 		"early":      early,
 		"stalled":    stalled,
+		"half-hello": halfHello,
 	}
 }
 
@@ -142,6 +143,13 @@ func stalled(c net.Conn) {
 		_, err = io.WriteString(c, "Subject: stalled\r\n\r\n"+strings.Repeat("x", 8<<10))
 	}
 	if err == nil {
+		_, _ = io.Copy(io.Discard, c)
+	}
+}
+
+// halfHello is the begin of a TLS handshake.
+func halfHello(c net.Conn) {
+	if _, err := io.WriteString(c, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"); err == nil {
 		_, _ = io.Copy(io.Discard, c)
 	}
 }
