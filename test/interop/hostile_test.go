@@ -6,7 +6,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,6 +82,60 @@ func TestHostileClients(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The door of HTTP on TCP: requests that never come to their end, from those who have no token.
+func TestHostileRequests(t *testing.T) {
+	for _, behaviour := range []string{"half-request", "half-body"} {
+		t.Run(behaviour, func(t *testing.T) {
+			w := newWorld(t)
+			address := net.JoinHostPort(serviceHost, "8025")
+			s := w.serve("", fmt.Sprintf("[console]\nlisten = [%q]\ntoken = %q\n", address, token))
+			sockets := s.settled(t)
+			program := w.hostile(hostility{name: behaviour, behaviour: behaviour, connections: 2000, addresses: 10, port: "8025"})
+			took := posts(t, "http://"+address+"/v1/messages")
+			during := s.sockets(t)
+			program.stop()
+			after := s.settled(t)
+			slices.Sort(took)
+			t.Logf("%s: %s; an honest client: p50 %v, p99 %v, most %v; sockets of the agent: %d before, %d meanwhile, %d after; %s",
+				behaviour, strings.TrimSpace(string(program.said(t))), took[len(took)/2], took[len(took)*99/100], took[len(took)-1], sockets, during, after, s.memory(t))
+			if slowest := took[len(took)-1]; slowest > honestLimit || after > sockets {
+				t.Errorf("an honest client waited for %v; %d sockets are left of %d", slowest, after, sockets)
+			}
+		})
+	}
+}
+
+// posts makes a connection for each message and returns how long each took.
+func posts(t *testing.T, address string) []time.Duration {
+	t.Helper()
+	from := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(honestAddress), 0))}
+	web := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: from.DialContext}}
+	var took []time.Duration
+	pace := time.NewTicker(honestPace)
+	defer pace.Stop()
+	for range honestMails {
+		<-pace.C
+		began := time.Now()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(posting(t, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		request.Header.Set("Content-Type", "application/json")
+		answer, err := web.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		took = append(took, time.Since(began))
+		if err != nil || answer.StatusCode != http.StatusAccepted {
+			t.Fatalf("%s: %s %v", answer.Status, said, err)
+		}
+	}
+	return took
 }
 
 // hostile starts the program, which is this one again, and returns when it says that it has begun.

@@ -35,7 +35,13 @@ func behaviours() map[string]func(net.Conn) {
 		"recipients": recipients,
 		"early":      early,
 		"stalled":    stalled,
-		"half-hello": halfHello,
+		"half-hello": func(c net.Conn) { half(c, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03") },
+		"half-request": func(c net.Conn) {
+			half(c, "POST /v1/messages HTTP/1.1\r\nHost: a\r\n")
+		},
+		"half-body": func(c net.Conn) {
+			half(c, "POST /v1/messages HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer wrong\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{")
+		},
 	}
 }
 
@@ -147,9 +153,9 @@ func stalled(c net.Conn) {
 	}
 }
 
-// halfHello is the begin of a TLS handshake.
-func halfHello(c net.Conn) {
-	if _, err := io.WriteString(c, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"); err == nil {
+// half says the begin of something and waits.
+func half(c net.Conn, begin string) {
+	if _, err := io.WriteString(c, begin); err == nil {
 		_, _ = io.Copy(io.Discard, c)
 	}
 }
