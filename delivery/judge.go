@@ -26,10 +26,10 @@ type pending struct {
 }
 
 // deliver notes that the remote took the message for p (RFC 5321 s6.1: it is theirs now).
-func (p *pending) deliver(c *candidate, reply mail.Reply) {
+func (p *pending) deliver(c *candidate, r *result) {
 	p.outcome = &mail.Outcome{
-		Recipient: p.Address, Disposition: mail.Delivered, Stage: mail.StageDot, Reply: reply, Status: reply.Status(),
-		Host: c.Host, IP: c.Address, Reason: "accepted: " + clip(reply.String()),
+		Recipient: p.Address, Disposition: mail.Delivered, Stage: mail.StageDot, Reply: r.reply, Status: r.reply.Status(),
+		Host: c.Host, IP: c.Address, KeepsDSN: r.dsn, Reason: "accepted: " + clip(r.reply.String()),
 	}
 }
 
@@ -121,7 +121,7 @@ func (w *walk) judge(c *candidate, results []*result) {
 			c.again = true
 		case r.event == nil:
 			delivered = true
-			owed[i].deliver(c, r.reply)
+			owed[i].deliver(c, r)
 		default:
 			failed = w.judgeOne(c, owed[i], r.event) || failed
 			if !alarmed && r.event.refusesCredentials() {

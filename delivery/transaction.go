@@ -13,6 +13,7 @@ import (
 type result struct {
 	event *event     // nil: it was delivered
 	reply mail.Reply // to the dot, where it was delivered
+	dsn   bool       // the host that took it offers DSN, and was given the wishes of the sender
 }
 
 // transaction is MAIL to dot for some recipients over one session (RFC 5321 s3.3).
@@ -311,7 +312,7 @@ func (t *transaction) judgeContent(reply mail.Reply) *event {
 		return e
 	}
 	for _, i := range t.accepted {
-		t.results[i] = &result{reply: reply}
+		t.results[i] = &result{reply: reply, dsn: t.ext.dsn}
 	}
 	return nil
 }

@@ -70,8 +70,19 @@ type Recipient struct {
 	LastAttempt, RetryUntil time.Time
 	// Reason is a sentence for people: why.
 	Reason string
+	// Tried is what became of each host, and NotListed how many more were tried.
+	Tried     []Host
+	NotListed int
 	// InDoubt says that the message may have arrived although it counts as failed or delayed (RFC 1047).
 	InDoubt bool
+}
+
+// Host is a host that was tried for a recipient, or was not and why.
+type Host struct {
+	Name, Address string
+	Times         int       // that it was tried; 0: it was skipped
+	Last          time.Time // when
+	Reason        string    // why it did not take the message
 }
 
 var (

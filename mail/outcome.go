@@ -69,6 +69,8 @@ type Outcome struct {
 	// Host and IP are the remote that decided; empty where it was nobody's reply.
 	Host string
 	IP   netip.Addr
+	// KeepsDSN says that the host which took the message reports itself, and was told what the sender wants to know (RFC 3461 s5.2.1).
+	KeepsDSN bool
 	// Reason is one line for people, escaped where it quotes a stranger.
 	Reason string
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"time"
 
 	"sternpost/mail"
@@ -63,11 +64,34 @@ type RecipientState struct {
 	Tried    time.Time // when the last attempt ended that was not cut short by trouble of our own
 	InDoubt  bool      // the content may have been taken in an earlier attempt
 	Noticed  bool      // the notice of delay was sent
-	Reported bool      // the report of failure was accepted
+	Reported bool      // the report of how it ended was accepted, or none is owed
+	ReportBy time.Time // when the report of how it ended goes at the latest; zero: none is owed
 	Reached  bool      // some host of the destination took a connection in some attempt
 	// Last is the verdict of the last attempt, for lists; its Recipient is empty.
 	Last mail.Outcome
 }
+
+// Owes says whether the sender is still owed a report of how the recipient ended.
+func (s RecipientState) Owes() bool { return s.State.Final() && !s.ReportBy.IsZero() }
+
+// ReportDue is when the report about recipients is due at the latest; zero: none is owed.
+func ReportDue(states []RecipientState) time.Time {
+	var due time.Time
+	for _, s := range states {
+		if s.Owes() && (due.IsZero() || s.ReportBy.Before(due)) {
+			due = s.ReportBy
+		}
+	}
+	return due
+}
+
+// Waits says whether a message is still needed: somebody waits for it, or for the report about it.
+func Waits(states []RecipientState) bool {
+	return slices.ContainsFunc(states, func(s RecipientState) bool { return !s.State.Final() || s.Owes() })
+}
+
+// ReportWork is the destination of work that is no attempt but a report to be written: see Store.Reports.
+const ReportWork mail.Domain = ""
 
 // Message is a message in the queue.
 type Message struct {

@@ -60,8 +60,12 @@ func (q *Queue) failAll(ctx context.Context, query Query) (int, error) {
 			settlements = append(settlements, q.giveUp(o, q.now()))
 			n += len(o.Indices)
 		}
+		owes := q.owing.note(settlements)
 		if err := q.store.Settle(ctx, settlements); err != nil {
 			return n, err
+		}
+		if owes {
+			q.owing.poke()
 		}
 	}
 }

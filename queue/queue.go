@@ -8,7 +8,7 @@
 //  3. destination.go and window.go say whether a destination may have one more.
 //  4. attempt.go calls the Deliverer.
 //  5. settle.go: one goroutine commits the outcomes that have gathered, with the journal and the reports that failures owe (report.go), in one
-//     synced batch. verdict.go is the pure function that says what an attempt comes to; backoff.go when the next one is.
+//     synced batch; a report that waits for the other recipients of its message is written by reporter.go. verdict.go is the pure function that says what an attempt comes to; backoff.go when the next one is.
 //
 // What is promised: a message that Submit accepted ends, for every recipient, in exactly one recorded state, also across crashes. What is in doubt
 // after a crash is done again, never left out. When a commit fails nothing more is accepted or settled until the process has started again.
@@ -74,6 +74,7 @@ type Queue struct {
 	seed        uint64
 	handles     int
 	clock       clock
+	owing       *owing
 
 	accepted chan Owed
 	finished chan []result
@@ -106,7 +107,7 @@ func New(c Config, d Deps) (*Queue, error) {
 		return nil, fmt.Errorf("our own name: %w", err)
 	}
 	q := &Queue{
-		store: d.Store, deliverer: d.Deliverer, log: d.Log, observer: d.Observer, hostname: string(hostname), seed: d.Seed, handles: d.Handles,
+		owing: newOwing(), store: d.Store, deliverer: d.Deliverer, log: d.Log, observer: d.Observer, hostname: string(hostname), seed: d.Seed, handles: d.Handles,
 		accepted: make(chan Owed, c.MaxReady), finished: make(chan []result, 16), results: make(chan result, c.MaxAttempts),
 		resolved: make(chan siteFound, 16), pokes: make(chan struct{}, 1), asks: make(chan func(*schedule)), ended: make(chan ended, c.MaxAttempts),
 		quit: make(chan struct{}), stopped: make(chan struct{}),

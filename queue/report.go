@@ -13,46 +13,118 @@ import (
 	"sternpost/mail"
 )
 
-// addReports adds the report that a settlement owes to the sender: of failures, or of delay. It is accepted in the same commit that marks its
-// recipients, so there is exactly one. None is owed for the null reverse-path (RFC 5321 s4.5.5) nor for those who asked for none.
+// reportWait is how long the failure of one recipient waits for what becomes of the others, so that the sender gets one report and not several.
+const reportWait = 5 * time.Minute
+
+// addReports adds the report that a settlement owes to the sender. It is accepted in the same commit that marks its recipients, so there is exactly one. Where other
+// recipients of the message are not settled, the report waits for them: its recipients say durably that it is owed (RecipientState.Owes), and reporter.go writes it.
 func (q *Queue) addReports(o Owed, s *Settlement, t terms) {
-	failed := concerned(o, s, func(was, is RecipientState) bool { return is.State == Failed && !is.Reported })
-	delayed := concerned(o, s, func(was, is RecipientState) bool { return is.State == Pending && is.Noticed && !was.Noticed })
-	q.addReport(o, s, t, wanted(o, failed, "FAILURE"), dsn.Failed)
-	q.addReport(o, s, t, wanted(o, delayed, "DELAY"), dsn.Delayed)
-	for _, i := range failed {
-		state := s.States[i]
-		state.Reported = true
-		s.States[i] = state
+	owed := q.owe(o, s, t)
+	if len(owed) > 0 && alone(o, s) {
+		if report, ok := q.spawn(o, q.report(o, q.entries(o, s, owed), t), t); ok {
+			s.Reports = append(s.Reports, report)
+		}
+		for _, i := range owed {
+			s.States[i] = reported(s.States[i])
+		}
 	}
+	q.addNotice(o, s, t)
 }
 
-// concerned lists the recipients that a report would be about, in their order.
-func concerned(o Owed, s *Settlement, about func(was, is RecipientState) bool) []int {
+// owe marks the recipients of a settlement that a report is owed about, and lists them in their order.
+func (q *Queue) owe(o Owed, s *Settlement, t terms) []int {
 	var list []int
-	for i, is := range s.States {
-		if about(o.Recipients[i], is) {
-			list = append(list, i)
+	for i, state := range s.States {
+		switch {
+		case state.State != Failed && state.State != Delivered:
+			continue
+		case state.State == Failed && o.Origin != 0:
+			q.log.Warn("a report of ours failed; nobody is told", zap.Stringer("id", o.ID), zap.Stringer("about", o.Origin),
+				zap.Stringer("to", o.Envelope.Recipients[i].Address), zap.String("reason", state.Last.Reason))
 		}
+		if !wanted(o, i, condition(state)) {
+			if state.State == Failed {
+				s.States[i] = reported(state)
+			}
+			continue
+		}
+		state.ReportBy = t.now.Add(reportWait)
+		s.States[i] = state
+		list = append(list, i)
 	}
 	slices.Sort(list)
 	return list
 }
 
-// wanted keeps those recipients whose NOTIFY asks for such a report (RFC 3461 s4.1). Who did not say gets reports of failure, and of delay too: silence for
-// days is no answer.
-func wanted(o Owed, list []int, condition string) []int {
-	return slices.DeleteFunc(slices.Clone(list), func(i int) bool {
-		notify := o.Envelope.Recipients[i].Notify
-		return len(notify) > 0 && !slices.Contains(notify, condition)
-	})
+// reported is a state whose report was accepted, or is not owed.
+func reported(state RecipientState) RecipientState {
+	state.Reported, state.ReportBy = true, time.Time{}
+	return state
 }
 
-func (q *Queue) addReport(o Owed, s *Settlement, t terms, about []int, action dsn.Action) {
-	if len(about) == 0 || o.Envelope.From.IsNull() || o.Origin != 0 {
+// condition is what NOTIFY has to name for a report of an end. A delivery is only reported where the next host makes no reports, and then as success (RFC 3461 s5.2.2).
+func condition(state RecipientState) string {
+	switch {
+	case state.State == Failed:
+		return "FAILURE"
+	case state.Last.KeepsDSN:
+		return ""
+	}
+	return "SUCCESS"
+}
+
+// wanted says whether the sender wants to be told (RFC 3461 s4.1). Who did not say gets reports of failure, and of delay too: silence for days is no answer. None is owed for
+// the null reverse-path (RFC 5321 s4.5.5), nor about a report.
+func wanted(o Owed, i int, condition string) bool {
+	notify := o.Envelope.Recipients[i].Notify
+	if o.Envelope.From.IsNull() || o.Origin != 0 || condition == "" {
+		return false
+	}
+	if len(notify) == 0 {
+		return condition != "SUCCESS"
+	}
+	return slices.Contains(notify, condition)
+}
+
+// alone says whether nobody else of the message can still owe a report, or come to owe one: then there is nothing to wait for. What o knows of the others may be old, but final
+// states stay what they are.
+func alone(o Owed, s *Settlement) bool {
+	for i, state := range o.Recipients {
+		if _, here := s.States[i]; !here && o.Envelope.Recipients[i].Address.Domain != o.Destination && (!state.State.Final() || state.Owes()) {
+			return false
+		}
+	}
+	return true
+}
+
+// addNotice adds the notice of delay where a settlement is the first to see that it is time: it tells of all that wait, wherever they are to go.
+func (q *Queue) addNotice(o Owed, s *Settlement, t terms) {
+	if slices.ContainsFunc(o.Recipients, func(state RecipientState) bool { return state.Noticed }) {
 		return
 	}
-	r := q.report(o, s, t, about, action)
+	first := false
+	var list []dsn.Recipient
+	for i, state := range o.Recipients {
+		is, here := s.States[i]
+		if here {
+			state = is
+		}
+		first = first || here && state.State == Pending && state.Noticed
+		if state.State == Pending && wanted(o, i, "DELAY") {
+			list = append(list, delayed(o, i, state, t))
+		}
+	}
+	if !first || len(list) == 0 {
+		return
+	}
+	q.addTried(o, s, list)
+	if notice, ok := q.spawn(o, q.report(o, list, t), t); ok {
+		s.Notice = &notice
+	}
+}
+
+// spawn is the message that carries a report. A report goes without the original where that cannot be read.
+func (q *Queue) spawn(o Owed, r dsn.Report, t terms) (Spawned, bool) {
 	var text bytes.Buffer
 	if _, err := r.WriteTo(&text); err != nil {
 		q.log.Error("the original cannot be read for a report; it goes without", zap.Stringer("id", o.ID), zap.Error(err))
@@ -60,38 +132,59 @@ func (q *Queue) addReport(o Owed, s *Settlement, t terms, about []int, action ds
 		text.Reset()
 		if _, err := r.WriteTo(&text); err != nil {
 			q.log.Error("a report cannot be written", zap.Stringer("id", o.ID), zap.Error(err))
-			return
+			return Spawned{}, false
 		}
 	}
-	s.Reports = append(s.Reports, Spawned{Content: text.Bytes(), Submission: Submission{
+	return Spawned{Content: text.Bytes(), Submission: Submission{
 		Envelope: mail.Envelope{Recipients: []mail.Recipient{{Address: o.Envelope.From.Address}}},
 		Sender:   "", Priority: Report, Received: t.now, Expires: t.now.Add(t.config.ReportLifetime), MessageID: r.MessageID, Origin: o.ID,
 		Peer: "report about " + o.ID.String(),
-	}})
+	}}, true
 }
 
 // report is the document (RFC 3464).
-func (q *Queue) report(o Owed, s *Settlement, t terms, about []int, action dsn.Action) dsn.Report {
+func (q *Queue) report(o Owed, about []dsn.Recipient, t terms) dsn.Report {
 	mark := fmt.Sprintf("%s.%x", o.ID, uint64(random(q.seed, o.ID, int(t.now.UnixMilli()))*(1<<52)))
-	r := dsn.Report{
+	return dsn.Report{
 		From: mail.Address{Local: "MAILER-DAEMON", Domain: mail.Domain(q.hostname)}, To: o.Envelope.From.Address,
 		MessageID: mark + "@" + q.hostname, Date: t.now, Boundary: "report-" + mark, ReportingMTA: q.hostname, Received: o.Received,
-		EnvelopeID: o.Envelope.EnvelopeID, HeadersOnly: action == dsn.Delayed || o.Envelope.Return == "HDRS",
+		EnvelopeID: o.Envelope.EnvelopeID, HeadersOnly: o.Envelope.Return == "HDRS", Recipients: about,
 		Original: func() (io.ReadCloser, error) { return o.Content.Open() },
 	}
+}
+
+// entries are the recipients of a report about the ends of some.
+func (q *Queue) entries(o Owed, s *Settlement, about []int) []dsn.Recipient {
+	list := make([]dsn.Recipient, 0, len(about))
 	for _, i := range about {
-		state, rcpt := s.States[i], o.Envelope.Recipients[i]
-		entry := dsn.Recipient{
-			Final: rcpt.Address, OriginalType: rcpt.OriginalType, Original: rcpt.Original, Action: action, Status: state.Last.Status,
-			RemoteMTA: state.Last.Host, Diagnostic: state.Last.Reply, LastAttempt: state.Tried, Reason: state.Last.Reason, InDoubt: state.InDoubt,
-		}
-		if action == dsn.Delayed {
-			entry.RetryUntil = t.expires(o)
-			if entry.Status.IsZero() {
-				entry.Status = mail.Status{4, 4, 7}
-			}
-		}
-		r.Recipients = append(r.Recipients, entry)
+		list = append(list, recipient(o, i, s.States[i]))
+	}
+	q.addTried(o, s, list)
+	return list
+}
+
+// recipient is what a report says of one recipient.
+func recipient(o Owed, i int, state RecipientState) dsn.Recipient {
+	rcpt := o.Envelope.Recipients[i]
+	r := dsn.Recipient{
+		Final: rcpt.Address, OriginalType: rcpt.OriginalType, Original: rcpt.Original, Action: dsn.Failed, Status: state.Last.Status,
+		RemoteMTA: state.Last.Host, Diagnostic: state.Last.Reply, LastAttempt: state.Tried, Reason: state.Last.Reason, InDoubt: state.InDoubt,
+	}
+	if state.State == Delivered {
+		r.Action, r.InDoubt = dsn.Relayed, false
+	}
+	return r
+}
+
+// delayed is what a notice says of one recipient.
+func delayed(o Owed, i int, state RecipientState, t terms) dsn.Recipient {
+	r := recipient(o, i, state)
+	r.Action = dsn.Delayed
+	own := o
+	own.Destination = o.Envelope.Recipients[i].Address.Domain
+	r.RetryUntil = t.expires(own)
+	if r.Status.IsZero() {
+		r.Status = mail.Status{4, 4, 7}
 	}
 	return r
 }

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -80,9 +81,14 @@ func (q *Queue) Run(ctx context.Context) error {
 		defer close(settled)
 		q.settleAll()
 	}()
+	reporting, stopReports := context.WithCancel(attempts)
+	var reporter sync.WaitGroup
+	reporter.Go(func() { q.reportAll(reporting) })
 	err := s.run(ctx)
 	stop(errStopping)
 	s.drain(cancel)
+	stopReports()
+	reporter.Wait()
 	close(q.results)
 	for {
 		select {

@@ -68,8 +68,12 @@ func (q *Queue) settle(batch []result) (settled []result, ok bool) {
 	if len(work) == 0 {
 		return nil, true
 	}
+	owes := q.owing.note(work)
 	if err := q.record(work); err != nil {
 		return nil, false // the schedule ends too
+	}
+	if owes {
+		q.owing.poke()
 	}
 	if slices.ContainsFunc(work, leavesWork) {
 		q.poke()
@@ -106,7 +110,7 @@ func leavesWork(s Settlement) bool {
 			return true
 		}
 	}
-	return len(s.Reports) > 0
+	return len(s.Reports) > 0 || s.Notice != nil
 }
 
 // interrupted says whether our own shutdown ended an attempt before anything was learnt for anybody.

@@ -50,7 +50,7 @@ type Store interface {
 	Begin(ctx context.Context) (Draft, error)
 
 	// Settle records what became of leased work, in one commit: states, journal, and the reports that failures owe. It is synced when it returns nil. The leases
-	// of the settled work end. A message without a recipient that may still change is removed.
+	// of the settled work end. A message that nobody Waits for is removed.
 	Settle(ctx context.Context, work []Settlement) error
 
 	// Return gives leases back unchanged: the work is there to be leased again.
@@ -70,6 +70,10 @@ type Store interface {
 
 	// Overdue leases work whose deadline (notice of delay, end of the lifetime) has passed, whether its destination is suspended or not.
 	Overdue(ctx context.Context, now time.Time, most int) ([]Owed, error)
+
+	// Reports leases the messages whose reports are owed (RecipientState.Owes) and due: nobody holds a lease of the message, or ReportDue has passed. Each is one Owed of
+	// the destination ReportWork; its Indices are all recipients that are owed. next is when the earliest of the others is due; zero: there is none.
+	Reports(ctx context.Context, now time.Time, most int) (work []Owed, next time.Time, err error)
 
 	// Claim leases the work of a query that nobody holds, due or not, held or not, at most so much of it.
 	Claim(ctx context.Context, q Query, most int) ([]Owed, error)
@@ -141,6 +145,9 @@ type Settlement struct {
 	Reports []Spawned
 	// Suppress are failures that count for the suppression list, each as Suppression.After says. Where an address holds from then on and did not before, its Entry is written.
 	Suppress []Suppression
+	// Notice is the notice of delay. It is accepted too, unless a recipient of the message was Noticed before, in whatever commit; then all that wait are Noticed. So
+	// there is one a message.
+	Notice *Spawned
 }
 
 // Spawned is a message that is accepted within a Settlement.

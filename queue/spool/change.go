@@ -191,6 +191,9 @@ func (s *Store) unclaim(claimed []claimedMessage) {
 		}
 		if s.messages[c.id] == c.own {
 			delete(s.messages, c.id)
+			if c.own.owes {
+				s.reports.ripe[c.id] = struct{}{}
+			}
 		}
 		c.own.writing.Unlock()
 	}

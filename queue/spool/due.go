@@ -74,6 +74,9 @@ func (s *Store) ripen(rows []row) {
 // lower keeps the floor below the hints of rows that were written. The caller holds mu.
 func (s *Store) lower(rows []row) {
 	for _, r := range rows {
+		if r.priority == heldRow {
+			continue
+		}
 		s.floor = min(s.floor, hintTime(r.due))
 		if d := s.destinations[r.destination]; d != nil && r.before(d.low) {
 			d.low = r

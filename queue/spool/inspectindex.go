@@ -67,6 +67,22 @@ func (v *verification) deadline(key, value []byte) error {
 	return v.want(r.key(), r.id, "has a deadline, but does not wait for %s", r.destination)
 }
 
+func (v *verification) report(key, _ []byte) error {
+	due, id, ok := parseReport(key)
+	if !ok {
+		v.add(0, "the index of owed reports is damaged")
+		return nil
+	}
+	_, states, _, err := v.s.get(id)
+	if corrupt(err) {
+		return err
+	}
+	if err != nil || nanos(queue.ReportDue(states)) != due {
+		v.add(id, "is said to owe a report, and does not")
+	}
+	return nil
+}
+
 func (v *verification) file(key, value []byte) error {
 	if len(key) != fileKeyLength || len(value) != 8 {
 		v.add(0, "the owner of a content file is damaged")

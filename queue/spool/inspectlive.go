@@ -168,7 +168,7 @@ func corrupt(err error) bool {
 }
 
 // small are the kinds of keys that are read at each start: all but messages and the journal.
-const small = "dfhiknqstwx"
+const small = "dfhiknqrstwx"
 
 // scanIndex reads all that leads to messages. It takes a second for some millions of them.
 func (s *Store) scanIndex() error {

@@ -146,7 +146,7 @@ func describe(key []byte) string {
 		return "message " + messageID(key).String()
 	case key[0] == kindStates && len(key) == messageKeyLength:
 		return "recipients of " + messageID(key).String()
-	case key[0] == kindWaiting || key[0] == kindHint || key[0] == kindDeadline || key[0] == kindDestination || key[0] == kindFile || key[0] == kindLastID:
+	case key[0] == kindWaiting || key[0] == kindHint || key[0] == kindDeadline || key[0] == kindReport || key[0] == kindDestination || key[0] == kindFile || key[0] == kindLastID:
 		return "index (" + string(key[:1]) + ")"
 	case key[0] == kindOnce && len(key) >= onceKeyLength:
 		return "idempotency keys from " + moment(uint64(binary.BigEndian.Uint32(key[1:]))*uint64(time.Hour)).Format(time.RFC3339)

@@ -22,6 +22,7 @@ import (
 //	d s <destination>                             suspended until
 //	d r <destination>                             reason of the last deferral
 //	t <time><id><destination>                     deadline; its value is the middle of the waiting row
+//	r <time><id>                                  a report about the message is owed, at the latest then
 //	i                                             no id up to this one is given again
 //	f <number>                                    content file that belongs to the message in its value
 //	k <hour><sender><key>                         message that was accepted with an idempotency key; see once
@@ -36,6 +37,7 @@ const (
 	kindHint        = 'n'
 	kindDestination = 'd'
 	kindDeadline    = 't'
+	kindReport      = 'r'
 	kindQuarantine  = 'q'
 	kindFile        = 'f'
 	kindLastID      = 'i'

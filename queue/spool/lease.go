@@ -64,6 +64,9 @@ func (s *Store) release(r row) {
 	}
 	delete(s.messages, r.id)
 	s.giveBack(own.content)
+	if own.owes {
+		s.reports.ripe[r.id] = struct{}{}
+	}
 }
 
 // Return implements queue.Store.

@@ -15,6 +15,7 @@ import (
 type message struct {
 	rows    map[mail.Domain]row // the leases; Store.mu guards it
 	claimed bool                // all of it is taken, also rows that are not known yet
+	owes    bool                // a report is owed
 
 	// writing is held by who reads the message in, or settles it, to the end of the commit. It guards what follows.
 	writing sync.Mutex
@@ -75,6 +76,9 @@ func (s *Store) readWith(own *message, id queue.ID, inline func(content []byte))
 		return err
 	}
 	own.stored, own.states, own.saved, own.loaded = m, states, saved, true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own.owes = !queue.ReportDue(states).IsZero()
 	return nil
 }
 

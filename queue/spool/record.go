@@ -3,6 +3,8 @@ package spool
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
+	"time"
 
 	"sternpost/journal"
 	"sternpost/mail"
@@ -11,6 +13,9 @@ import (
 
 // version is the first octet of each value.
 const version = 1
+
+// versionOwing is the first octet of states of which some owe a report: when that is due stands before each.
+const versionOwing = 2
 
 // prefixLength is version and checksum of a message.
 const prefixLength = 1 + 4
@@ -115,9 +120,16 @@ func (r *reader) submission() queue.Submission {
 }
 
 func encodeStates(states []queue.RecipientState) []byte {
+	owes := slices.ContainsFunc(states, queue.RecipientState.Owes)
 	w := &writer{b: []byte{version}}
+	if owes {
+		w.b[0] = versionOwing
+	}
 	w.number(uint64(len(states)))
 	for _, s := range states {
+		if owes {
+			w.time(s.ReportBy)
+		}
 		w.number(uint64(s.State))
 		w.number(uint64(s.Attempts))
 		w.time(s.Due)
@@ -133,13 +145,18 @@ func encodeStates(states []queue.RecipientState) []byte {
 
 func decodeStates(value []byte) ([]queue.RecipientState, error) {
 	r := &reader{b: value}
-	if r.octet() != version {
+	form := r.octet()
+	if form != version && form != versionOwing {
 		return nil, errDamaged
 	}
 	var states []queue.RecipientState
 	for range r.count() {
+		var by time.Time
+		if form == versionOwing {
+			by = r.time()
+		}
 		states = append(states, queue.RecipientState{
-			State: queue.State(r.number()), Attempts: r.small(), Due: r.time(), Tried: r.time(),
+			ReportBy: by, State: queue.State(r.number()), Attempts: r.small(), Due: r.time(), Tried: r.time(),
 			InDoubt: r.flag(), Noticed: r.flag(), Reported: r.flag(), Reached: r.flag(), Last: r.outcome(),
 		})
 	}

@@ -151,7 +151,7 @@ func (c *collection) take(e entry) error {
 		if e.set() && len(e.value) == 8 {
 			c.kept = max(c.kept, queue.ID(binary.BigEndian.Uint64(e.value)))
 		}
-	case e.key[0] == kindHint: // made again from the rows
+	case e.key[0] == kindHint, e.key[0] == kindReport: // made again from the rows and states
 	default:
 		err = c.b.Set(slices.Concat([]byte{kindNewest}, e.key, []byte{0}, age(e.seq)), judged(e), nil)
 	}

@@ -102,7 +102,7 @@ func (j *judging) present(id queue.ID, value []byte, t trace) error {
 		c.states, saved = states, true
 	}
 	saved = t.end(c) || saved
-	over := !slices.ContainsFunc(c.states, func(s queue.RecipientState) bool { return !s.State.Final() })
+	over := !queue.Waits(c.states)
 	if !t.dead && !over {
 		if over, err = j.unfounded(m.Origin); err != nil {
 			return err
@@ -120,7 +120,7 @@ func (j *judging) present(id queue.ID, value []byte, t trace) error {
 			rows = append(rows, r)
 		}
 	}
-	err = j.c.s.putRows(j.c.b, rows)
+	err = errors.Join(j.c.s.putRows(j.c.b, rows), moveReport(j.c.b, id, nil, c.states))
 	if saved {
 		err = errors.Join(err, j.c.b.Set(idKey(kindStates, id), encodeStates(c.states), nil))
 	}

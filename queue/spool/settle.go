@@ -109,28 +109,57 @@ func (t *settling) withdraw() {
 
 func (t *settling) settle(w queue.Settlement) error {
 	c := t.touched[w.ID]
-	for i, state := range w.States {
-		if i < 0 || i >= len(c.states) || c.own.Envelope.Recipients[i].Address.Domain != w.Destination {
-			return errors.New("a settlement names a recipient that its destination does not have")
-		}
-		c.states[i] = state
+	reports := w.Reports
+	noticed := slices.ContainsFunc(c.states, func(s queue.RecipientState) bool { return s.Noticed })
+	if w.Notice != nil && !noticed {
+		reports = append(slices.Clone(reports), *w.Notice)
+		noticed = true
 	}
-	t.s.mu.Lock()
-	r := c.own.rows[w.Destination]
-	t.s.mu.Unlock()
-	if err := t.move(c, r, nanos(w.Deadline)); err != nil {
+	if err := c.take(w); err != nil {
+		return err
+	}
+	for i := range c.states {
+		c.states[i].Noticed = c.states[i].Noticed || noticed && !c.states[i].State.Final()
+	}
+	if err := t.place(c, w); err != nil {
 		return err
 	}
 	t.entries = append(t.entries, stamp(w.Entries, w.ID)...)
 	if err := t.suppress(w.Suppress); err != nil {
 		return err
 	}
-	for _, report := range w.Reports {
+	for _, report := range reports {
 		if err := t.spawn(report); err != nil {
 			return err
 		}
 	}
 	return t.remember(w)
+}
+
+// take takes the states of a settlement over.
+func (c *change) take(w queue.Settlement) error {
+	for i, state := range w.States {
+		if i < 0 || i >= len(c.states) || w.Destination != queue.ReportWork && c.own.Envelope.Recipients[i].Address.Domain != w.Destination {
+			return errors.New("a settlement names a recipient that its destination does not have")
+		}
+		if w.Destination == queue.ReportWork && !c.states[i].Owes() {
+			return errors.New("a report is settled that is not owed")
+		}
+		c.states[i] = state
+	}
+	return nil
+}
+
+// place puts the row of settled work where its states say. A report has none.
+func (t *settling) place(c *change, w queue.Settlement) error {
+	t.s.mu.Lock()
+	r := c.own.rows[w.Destination]
+	t.s.mu.Unlock()
+	if w.Destination == queue.ReportWork {
+		t.done = append(t.done, r)
+		return nil
+	}
+	return t.move(c, r, nanos(w.Deadline))
 }
 
 // move puts the row of a destination where its states say. deadline 0 is the end of the lifetime.
@@ -231,6 +260,9 @@ func (t *settling) commit() error {
 		c.own.states, c.own.saved = c.states, true
 	}
 	t.s.mu.Lock()
+	for _, c := range t.touched {
+		c.own.owes = !queue.ReportDue(c.states).IsZero()
+	}
 	for _, r := range slices.Concat(t.done, t.fresh) {
 		t.s.release(r)
 	}
@@ -244,11 +276,11 @@ func (t *settling) commit() error {
 
 // write adds what becomes of a message: its states, or that it is gone.
 func (t *settling) write(id queue.ID, c *change) error {
-	over := !slices.ContainsFunc(c.states, func(s queue.RecipientState) bool { return !s.State.Final() })
-	if !over {
-		return t.b.Set(idKey(kindStates, id), encodeStates(c.states), nil)
+	err := moveReport(t.b, id, c.own.states, c.states)
+	if queue.Waits(c.states) {
+		return errors.Join(err, t.b.Set(idKey(kindStates, id), encodeStates(c.states), nil))
 	}
-	err := t.b.SingleDelete(idKey(kindMessage, id), nil)
+	err = errors.Join(err, t.b.SingleDelete(idKey(kindMessage, id), nil))
 	if c.own.saved {
 		err = errors.Join(err, t.b.Delete(idKey(kindStates, id), nil))
 	}

@@ -74,6 +74,7 @@ type Store struct {
 	destinations map[mail.Domain]*destination
 	crowd        int    // how many destinations are remembered before the idle ones are forgotten again
 	floor        uint64 // no hint stands before it
+	reports      reports
 
 	diary diary
 	keys  keyring
@@ -100,6 +101,7 @@ func Open(c Config, fs vfs.FS, log *zap.Logger) (*Store, error) {
 		messages: map[queue.ID]*message{}, destinations: map[mail.Domain]*destination{},
 	}
 	s.diary.flying = map[uint64]struct{}{}
+	s.reports = reports{ripe: map[queue.ID]struct{}{}, all: true}
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("queue directory %s: %w", c.Directory, err)
 	}

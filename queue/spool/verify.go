@@ -124,7 +124,7 @@ func (v *verification) sound(directory string) error {
 	v.first = map[mail.Domain]uint64{}
 	err := orPanic(func() error {
 		return errors.Join(v.each(kindMessage, v.message), v.each(kindQuarantine, v.aside), v.each(kindHint, v.hint), v.each(kindWaiting, v.row), v.led(),
-			v.each(kindDeadline, v.deadline), v.each(kindFile, v.file), v.contents(), v.each(kindJournal, v.entry), v.each(kindOnce, v.key),
+			v.each(kindDeadline, v.deadline), v.each(kindReport, v.report), v.each(kindFile, v.file), v.contents(), v.each(kindJournal, v.entry), v.each(kindOnce, v.key),
 			v.each(kindSuppression, v.suppression), v.each(kindBookmark, v.bookmark))
 	})
 	return errors.Join(err, v.s.closeEngine())
@@ -173,6 +173,11 @@ func (v *verification) message(key, value []byte) error {
 			return err
 		} else if !waits {
 			v.add(id, "has no waiting row for %s", d)
+		}
+	}
+	if due := nanos(queue.ReportDue(states)); due != 0 {
+		if err := v.want(reportKey(due, id), id, "owes a report, and nothing leads to it"); err != nil {
+			return err
 		}
 	}
 	if m.file == 0 {

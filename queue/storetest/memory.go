@@ -41,7 +41,7 @@ type Memory struct {
 
 // Counts is how often a Memory was asked to do something, refusals included.
 type Counts struct {
-	Begin, Commit, Settle, Lease, Next, Suspend, Overdue, Change int
+	Begin, Commit, Settle, Lease, Next, Suspend, Overdue, Reports, Change int
 	// Leased is how many leases were given by Lease and Overdue.
 	Leased int
 }
@@ -205,10 +205,9 @@ func (m *Memory) add(s queue.Submission, content []byte) *kept {
 	return k
 }
 
-// settled forgets a message without a recipient that may still change.
+// settled forgets a message that nobody waits for.
 func (m *Memory) settled(k *kept) {
-	final := func(s queue.RecipientState) bool { return s.State.Final() }
-	if !slices.ContainsFunc(k.message.Recipients, func(s queue.RecipientState) bool { return !final(s) }) {
+	if !queue.Waits(k.message.Recipients) {
 		delete(m.messages, k.message.ID)
 	}
 }

@@ -51,8 +51,11 @@ func (m *Memory) checkSettlement(s queue.Settlement) error {
 		return errNotLeased
 	}
 	for i := range s.States {
-		if i < 0 || i >= len(k.message.Recipients) || k.message.Destination(i) != s.Destination {
+		if i < 0 || i >= len(k.message.Recipients) || s.Destination != queue.ReportWork && k.message.Destination(i) != s.Destination {
 			return fmt.Errorf("recipient %d is not of this destination", i)
+		}
+		if s.Destination == queue.ReportWork && !k.message.Recipients[i].Owes() {
+			return fmt.Errorf("recipient %d is not owed a report", i)
 		}
 	}
 	for _, report := range s.Reports {
@@ -66,6 +69,11 @@ func (m *Memory) checkSettlement(s queue.Settlement) error {
 // apply makes one settlement true and returns what the journal says of it.
 func (m *Memory) apply(s queue.Settlement) []journal.Entry {
 	k := m.messages[s.ID]
+	reports := s.Reports
+	noticed := slices.ContainsFunc(k.message.Recipients, func(state queue.RecipientState) bool { return state.Noticed })
+	if s.Notice != nil && !noticed {
+		reports, noticed = append(slices.Clone(reports), *s.Notice), true
+	}
 	for _, i := range slices.Sorted(maps.Keys(s.States)) {
 		state := s.States[i]
 		k.message.Recipients[i] = state
@@ -73,11 +81,16 @@ func (m *Memory) apply(s queue.Settlement) []journal.Entry {
 			m.reasons[s.Destination] = state.Last.Reason
 		}
 	}
-	k.deadlines[s.Destination] = s.Deadline
+	for i, state := range k.message.Recipients {
+		k.message.Recipients[i].Noticed = state.Noticed || noticed && !state.State.Final()
+	}
+	if s.Destination != queue.ReportWork {
+		k.deadlines[s.Destination] = s.Deadline
+	}
 	delete(m.leases, unit{s.ID, s.Destination})
 	m.settled(k)
 	entries := append(about(s.ID, s.Entries), m.suppress(s.Suppress)...)
-	for _, report := range s.Reports {
+	for _, report := range reports {
 		entries = append(entries, m.spawn(report))
 	}
 	return entries

@@ -1,0 +1,207 @@
+package queue_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"sternpost/dsn"
+	"sternpost/mail"
+	"sternpost/queue"
+)
+
+// notify submits a message from me@us.test with wishes of its own.
+func (w *world) notify(wishes []string, to ...string) {
+	w.t.Helper()
+	s := submission(w.t, "me@us.test", to...)
+	for i := range s.Envelope.Recipients {
+		s.Envelope.Recipients[i].Notify = wishes
+	}
+	if _, err := w.queue.Submit(context.Background(), s, strings.NewReader("Subject: x\r\n\r\ntext\r\n")); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// reports are the reports that came to us.test, as "action recipient, ..." each.
+func (w *world) reports() []string {
+	w.t.Helper()
+	var list []string
+	for _, a := range w.tries("us.test") {
+		r, err := dsn.Parse(strings.NewReader(a.text))
+		if err != nil {
+			w.t.Fatalf("%v: %s", err, a.text)
+		}
+		var about []string
+		for _, recipient := range r.Recipients {
+			about = append(about, string(recipient.Action)+" "+recipient.Final.String())
+		}
+		list = append(list, strings.Join(about, ", "))
+	}
+	return list
+}
+
+func (w *world) expectReports(when string, want ...string) {
+	w.t.Helper()
+	if got := w.reports(); strings.Join(got, "; ") != strings.Join(want, "; ") {
+		w.t.Errorf("%s: got %q, want %q", when, got, want)
+	}
+}
+
+// after answers when some time has passed.
+func after(d time.Duration, answer func(mail.Transaction) mail.Outcome) func(mail.Transaction) mail.Outcome {
+	return func(t mail.Transaction) mail.Outcome {
+		<-time.After(d)
+		return answer(t)
+	}
+}
+
+// The failures of one message come in one report, when nothing of it is under way.
+func TestOneReportForAMessage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.answer("no.test", refused)
+		w.answer("slow.test", after(2*time.Minute, refused))
+		w.answer("yes.test", after(3*time.Minute, delivered))
+		w.notify(nil, "a@no.test", "b@slow.test", "c@yes.test")
+		pass(150 * time.Second)
+		w.expectReports("while one is under way")
+		pass(35 * time.Second)
+		w.expectReports("then", "failed a@no.test, failed b@slow.test")
+		pass(time.Hour)
+		if w.expectReports("later", "failed a@no.test, failed b@slow.test"); w.waiting() != 0 {
+			t.Errorf("%d messages wait", w.waiting())
+		}
+	})
+}
+
+// A failure does not wait for more than five minutes, nor for the next attempt of another recipient.
+func TestReportDoesNotWaitForLong(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.answer("no.test", refused)
+		w.answer("slow.test", after(9*time.Minute, refused))
+		w.notify(nil, "a@no.test", "b@slow.test")
+		pass(4*time.Minute + 50*time.Second)
+		w.expectReports("before five minutes")
+		pass(20 * time.Second)
+		w.expectReports("at five minutes", "failed a@no.test")
+		pass(5 * time.Minute)
+		w.expectReports("at the end", "failed a@no.test", "failed b@slow.test")
+	})
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.answer("no.test", refused)
+		w.answer("grey.test", greylisted)
+		w.notify(nil, "a@no.test", "b@grey.test")
+		pass(20 * time.Second)
+		w.expectReports("nothing is under way", "failed a@no.test")
+	})
+}
+
+// What waits for its report is reported once after a crash, and at once, since nothing is under way then.
+func TestReportAfterCrash(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.answer("no.test", refused)
+		w.answer("slow.test", after(4*time.Minute, greylisted))
+		w.notify(nil, "a@no.test", "b@slow.test")
+		pass(time.Minute)
+		w.expectReports("before the crash")
+		old := w.store
+		old.FailCommits(context.Canceled)
+		w.store = old.Reopen()
+		w.stop()
+		<-w.ended
+		w.begin(w.store)
+		pass(time.Hour)
+		w.expectReports("after the crash", "failed a@no.test")
+	})
+}
+
+// Success is told where the next host does not, and where it was asked for.
+func TestReportOfSuccess(t *testing.T) {
+	keeps := func(t mail.Transaction) mail.Outcome {
+		o := delivered(t)
+		o.KeepsDSN = true
+		return o
+	}
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.answer("dsn.test", keeps)
+		w.answer("no.test", refused)
+		w.notify([]string{"SUCCESS", "FAILURE"}, "a@plain.test", "b@dsn.test", "c@no.test")
+		pass(time.Minute)
+		w.expectReports("with SUCCESS", "relayed a@plain.test, failed c@no.test")
+	})
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.notify([]string{"FAILURE"}, "a@plain.test")
+		w.notify(nil, "a@plain.test")
+		pass(time.Minute)
+		w.expectReports("without SUCCESS")
+	})
+}
+
+// There is one notice of delay a message, about all that wait and want to know.
+func TestOneNoticeOfDelay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.answer("grey.test", greylisted)
+		w.answer("dead.test", down)
+		w.answer("other.test", after(8*time.Second, greylisted))
+		w.notify(nil, "a@grey.test", "b@dead.test", "c@other.test", "d@yes.test")
+		pass(12 * time.Hour)
+		w.expectReports("once", "delayed a@grey.test, delayed b@dead.test, delayed c@other.test")
+		pass(6 * 24 * time.Hour)
+		got := w.reports()
+		text := strings.Join(got[1:], ", ")
+		for _, a := range []string{"a@grey.test", "b@dead.test", "c@other.test"} {
+			if strings.Count(text, "failed "+a) != 1 {
+				t.Errorf("%s is reported: %q", a, got)
+			}
+		}
+		if strings.Contains(text, "delayed") || w.waiting() != 0 {
+			t.Errorf("%q, and %d wait", got, w.waiting())
+		}
+	})
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.answer("grey.test", greylisted)
+		w.notify([]string{"FAILURE"}, "a@grey.test")
+		pass(12 * time.Hour)
+		w.expectReports("without DELAY")
+	})
+}
+
+// A message that nothing fails of pays nothing for reports: the store is not asked for any but now and then.
+func TestReportsCostNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		pass(5 * time.Second)
+		before := w.store.Counts().Reports
+		for range 500 {
+			w.notify(nil, "a@one.test", "b@two.test")
+		}
+		pass(4 * time.Second)
+		if n := w.store.Counts().Reports - before; n > 1 || w.waiting() != 0 {
+			t.Errorf("the store was asked %d times for reports of 500 messages; %d wait", n, w.waiting())
+		}
+	})
+}
+
+// A person's return of a whole message is one report.
+func TestReportOfReturn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.answer("grey.test", greylisted)
+		w.answer("dead.test", greylisted)
+		w.notify(nil, "a@grey.test", "b@dead.test")
+		pass(10 * time.Second)
+		if _, err := w.queue.Fail(context.Background(), queue.Query{}); err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		w.expectReports("returned", "failed a@grey.test, failed b@dead.test")
+	})
+}
