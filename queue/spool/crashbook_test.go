@@ -24,6 +24,7 @@ type bookPage struct {
 	accepted bool // Commit or Settle has said so
 	gone     bool // Settle or Change has said so
 	removing int  // calls under way that may take it out
+	owes     bool // Settle has said that its failure waits for the report
 	attempts int  // of its last deferral that was recorded
 	sum      uint32
 	// report is the token of the report that the end of this message owes.
@@ -94,6 +95,7 @@ func (w wreck) examine(ctx context.Context) (wrong []string, rebuilt bool) {
 		w.compareReports(found, complain)
 	}
 	w.lease(ctx, s, found, complain)
+	w.owed(ctx, s, found, complain)
 	w.handAgain(ctx, s, found, rebuilt, complain)
 	for _, err := range s.Journal().Find(ctx, journal.Query{}) {
 		if err != nil {
@@ -161,6 +163,29 @@ func (w wreck) compareReports(found map[string]queue.Message, complain func(stri
 		}
 		if !there && !reported && !r.gone && r.removing == 0 {
 			complain("%s is gone without its report", token)
+		}
+	}
+}
+
+// owed: each message that owes a report is found, once, and is not tried again.
+func (w wreck) owed(ctx context.Context, s *Store, found map[string]queue.Message, complain func(string, ...any)) {
+	work, _, err := s.Reports(ctx, at(0), 10_000)
+	if err != nil {
+		complain("Reports: %v", err)
+	}
+	given := map[string]bool{}
+	for _, o := range work {
+		if given[o.MessageID] || !found[o.MessageID].Recipients[0].Owes() {
+			complain("a report about %s is given, and not owed or given before", o.MessageID)
+		}
+		given[o.MessageID] = true
+	}
+	for token, m := range found {
+		if m.Recipients[0].Owes() && !given[token] {
+			complain("nothing leads to the report that %s owes", token)
+		}
+		if w.pages[token].owes && !m.Recipients[0].Owes() {
+			complain("%s has forgotten that it owes a report", token)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func (l life) run() {
 			}
 		})
 	}
-	for n, work := range []func(*rand.Rand){l.deliver, l.person, l.keepHouse} {
+	for n, work := range []func(*rand.Rand){l.deliver, l.person, l.keepHouse, l.report} {
 		random := rand.New(rand.NewPCG(uint64(l.round), uint64(100+n)))
 		working.Go(func() {
 			for range 80 {
@@ -190,20 +190,14 @@ func (l life) settlement(random *rand.Rand, o queue.Owed) (queue.Settlement, fun
 		kind = journal.Deferred
 		state.Due, state.Last = at(random.IntN(100)), mail.Outcome{Disposition: mail.Deferred, Reason: "busy"}
 		then = func() { l.book.turn(token, func(p *bookPage) { p.attempts = state.Attempts }) }
+	case random.IntN(3) == 0 && o.Origin == 0:
+		kind = journal.Failed
+		state.State, state.ReportBy = queue.Failed, at(random.IntN(100))
+		then = func() { l.book.turn(token, func(p *bookPage) { p.owes = true }) }
 	case random.IntN(2) == 0 && o.Origin == 0:
 		kind = journal.Failed
 		state.State, state.Reported = queue.Failed, true
-		report := "report on " + token
-		content := letter(random)
-		m := submission("us@0.example")
-		m.MessageID, m.Origin, m.Priority = report, o.ID, queue.Report
-		s.Reports = []queue.Spawned{{Submission: m, Content: content}}
-		l.book.turn(report, func(p *bookPage) { p.sum = crc32.ChecksumIEEE(content) })
-		l.book.turn(token, func(p *bookPage) { p.report, p.removing = report, p.removing+1 })
-		then = func() {
-			l.book.turn(report, func(p *bookPage) { p.accepted = true })
-			l.book.turn(token, end)
-		}
+		s.Reports, then = l.spawn(random, o)
 	default:
 		state.State = queue.Delivered
 		l.book.turn(token, func(p *bookPage) { p.removing++ })
@@ -213,6 +207,41 @@ func (l life) settlement(random *rand.Rand, o queue.Owed) (queue.Settlement, fun
 		Kind: kind, Message: o.ID.String(), MessageID: token, Domain: o.Destination, Reply: []string{string(noise(random, 6000))},
 	}}
 	return s, then
+}
+
+// spawn makes a report, and gives what the book says when it is recorded.
+func (l life) spawn(random *rand.Rand, o queue.Owed) ([]queue.Spawned, func()) {
+	token := o.MessageID
+	report := "report on " + token
+	content := letter(random)
+	m := submission("us@0.example")
+	m.MessageID, m.Origin, m.Priority = report, o.ID, queue.Report
+	l.book.turn(report, func(p *bookPage) { p.sum = crc32.ChecksumIEEE(content) })
+	l.book.turn(token, func(p *bookPage) { p.report, p.removing = report, p.removing+1 })
+	return []queue.Spawned{{Submission: m, Content: content}}, func() {
+		l.book.turn(report, func(p *bookPage) { p.accepted = true })
+		l.book.turn(token, func(p *bookPage) { p.gone, p.owes, p.removing = true, false, p.removing-1 })
+	}
+}
+
+// report writes some of the reports that have waited, and gives others back.
+func (l life) report(random *rand.Rand) {
+	work, _, err := l.s.Reports(l.t.Context(), at(random.IntN(100)), 1+random.IntN(4))
+	l.check("Reports", err)
+	for _, o := range work {
+		if random.IntN(4) == 0 {
+			l.s.Return([]queue.Owed{o})
+			continue
+		}
+		state := o.Recipients[0]
+		state.Reported, state.ReportBy = true, time.Time{}
+		s := queue.Settlement{ID: o.ID, Destination: queue.ReportWork, States: map[int]queue.RecipientState{0: state}}
+		var then func()
+		s.Reports, then = l.spawn(random, o)
+		if l.check("Settle", l.s.Settle(l.t.Context(), []queue.Settlement{s})) {
+			then()
+		}
+	}
 }
 
 // person changes messages.

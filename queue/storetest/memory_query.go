@@ -97,7 +97,7 @@ func (m *Memory) Change(ctx context.Context, q queue.Query, a queue.Action, now 
 	}
 	changed, messages := 0, 0
 	for _, k := range m.oldestFirst() {
-		if !fits(q, k.message) || m.underWay(k) || q.Limit > 0 && messages == q.Limit {
+		if !fits(q, k.message) || m.underWay(k) || m.leases[unit{k.message.ID, queue.ReportWork}] || q.Limit > 0 && messages == q.Limit {
 			continue
 		}
 		messages++
@@ -106,7 +106,7 @@ func (m *Memory) Change(ctx context.Context, q queue.Query, a queue.Action, now 
 	return changed, nil
 }
 
-// underWay says whether anybody holds a lease of k.
+// underWay says whether anybody holds a lease of a destination of k.
 func (m *Memory) underWay(k *kept) bool {
 	return slices.ContainsFunc(k.destinations(), func(d mail.Domain) bool { return m.leases[unit{k.message.ID, d}] })
 }

@@ -19,23 +19,13 @@ func (m *Memory) Reports(ctx context.Context, now time.Time, most int) (work []q
 		due := queue.ReportDue(k.message.Recipients)
 		switch {
 		case due.IsZero() || m.leases[unit{k.message.ID, queue.ReportWork}]:
-		case len(work) < most && (!due.After(now) || !m.anyLease(k)):
+		case len(work) < most && (!due.After(now) || !m.underWay(k)):
 			work = append(work, m.report(k, due))
 		case next.IsZero() || due.Before(next):
 			next = due
 		}
 	}
 	return work, next, nil
-}
-
-// anyLease says whether somebody holds a lease of a message.
-func (m *Memory) anyLease(k *kept) bool {
-	for _, d := range k.destinations() {
-		if m.leases[unit{k.message.ID, d}] {
-			return true
-		}
-	}
-	return false
 }
 
 // report leases the report about a message.

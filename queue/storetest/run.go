@@ -21,7 +21,7 @@ func Run(t *testing.T, open func(t *testing.T) queue.Store) {
 	t.Helper()
 	groups := map[string]map[string]func(*trial){
 		"accept": acceptTests(), "key": keyTests(), "lease": leaseTests(), "fairness": fairnessTests(), "overdue": overdueTests(), "settle": settleTests(),
-		"suppression": suppressionTests(), "bookmark": bookmarkTests(),
+		"report": reportTests(), "suppression": suppressionTests(), "bookmark": bookmarkTests(),
 		"change": changeTests(), "messages": messagesTests(), "destinations": destinationsTests(), "journal": journalTests(),
 		"property": propertyTests(nil),
 	}

@@ -81,6 +81,16 @@ func (w *twin) drain() {
 			w.settle(all(o, delivered()))
 		}
 	}
+	for _, m := range w.messages(queue.Query{}) {
+		expect(w.trial, "owes a report", queue.ReportDue(m.Recipients).IsZero(), false)
+	}
+	owed, _, _ := w.model.Reports(w.Context(), w.now, 10_000)
+	reports, _, err := w.store.Reports(w.Context(), w.now, 10_000)
+	expect(w.trial, "reports", len(reports), len(owed))
+	for _, o := range reports {
+		w.settle(told(o))
+	}
+	expect(w.trial, "Reports", err, nil)
 	expect(w.trial, "messages at the end", len(w.messages(queue.Query{})), 0)
 	w.expectNext("Next at the end", never(), false)
 	store, model := w.tale(w.store.Journal(), w.ids), w.tale(w.model.Journal(), nil)

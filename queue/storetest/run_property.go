@@ -52,7 +52,7 @@ type pair struct{ model, store queue.Owed }
 func (w *twin) step() string {
 	operations := []func() string{
 		w.accepts, w.accepts, w.leases, w.leases, w.leases, w.settles, w.settles, w.settles, w.returns, w.passes, w.passes, w.suspends, w.leasesOverdue,
-		w.changes,
+		w.leasesReports, w.changes,
 	}
 	if w.reopen != nil {
 		operations = append(operations, w.reopens)
@@ -193,6 +193,25 @@ func (w *twin) leasesOverdue() string {
 	return fmt.Sprintf("overdue %d", len(model))
 }
 
+func (w *twin) leasesReports() string {
+	model, _, err := w.model.Reports(w.Context(), w.now, 10_000)
+	if err != nil {
+		w.Fatal(err)
+	}
+	store, _, err := w.store.Reports(w.Context(), w.now, 10_000)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for i := range model {
+		model[i].Due = time.Time{} // it is theirs to say
+	}
+	for i := range store {
+		store[i].Due = time.Time{}
+	}
+	w.keep(model, store)
+	return fmt.Sprintf("reports %d", len(model))
+}
+
 // some takes at most three leases out of w.held.
 func (w *twin) some() []pair {
 	w.random.Shuffle(len(w.held), func(i, j int) { w.held[i], w.held[j] = w.held[j], w.held[i] })
@@ -235,17 +254,30 @@ func (w *twin) settles() string {
 // verdict is a random settlement of o. Recipients that go on have one due time, and only a message of one destination a deadline of its own: that leaves
 // no choice.
 func (w *twin) verdict(o queue.Owed) queue.Settlement {
+	if o.Destination == queue.ReportWork {
+		s := told(o)
+		spawned := report(1)
+		spawned.Received, spawned.Expires = w.now, w.minutes(2000)
+		s.Reports = []queue.Spawned{spawned}
+		return s
+	}
 	s := queue.Settlement{ID: o.ID, Destination: o.Destination, States: map[int]queue.RecipientState{}}
 	again := deferred(w.minutes(200), "reason "+w.name())
 	if single := len(o.Indices) == len(o.Recipients); single && w.one(2) {
 		s.Deadline = w.minutes(300)
 	}
 	for _, i := range o.Indices {
-		state := []queue.RecipientState{again, again, {State: queue.Held}, {State: queue.Delivered}, {State: queue.Failed}}[w.random.IntN(5)]
+		state := []queue.RecipientState{again, again, {State: queue.Held}, {State: queue.Delivered}, {State: queue.Failed},
+			{State: queue.Failed, ReportBy: w.minutes(60)}, {State: queue.Delivered, ReportBy: w.minutes(60)}}[w.random.IntN(7)]
 		s.States[i] = state
 		s.Entries = append(s.Entries, journal.Entry{
 			Kind: journal.Deferred, Message: o.ID.String(), Recipient: o.Envelope.Recipients[i].Address.String(), Reason: fmt.Sprint(state.State),
 		})
+	}
+	if w.one(8) {
+		notice := report(2)
+		notice.Received, notice.Expires = w.now, w.minutes(2000)
+		s.Notice = &notice
 	}
 	if w.one(8) {
 		spawned := report(1)
