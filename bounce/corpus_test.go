@@ -82,7 +82,7 @@ func (s score) String() string {
 	return fmt.Sprintf("%d rows: hard %.1f percent right, category %.1f percent", s.rows, 100*float64(s.hard)/float64(s.rows), 100*float64(s.category)/float64(s.rows))
 }
 
-// What is known of real bounces is told apart as others do it. The half that is held out was not looked at when phrases were chosen for single rows.
+// Real bounces are told apart as others do it. The rows were read before the rules were written; the misses of the half that is held out were not looked at afterwards.
 func TestRealDiagnostics(t *testing.T) {
 	list, c := corpus(t), classifier(t)
 	order := rand.New(rand.NewPCG(1, 2)).Perm(len(list))

@@ -16,9 +16,9 @@ type Rule struct {
 	Name     string   `toml:"name" doc:"A name of your own for the rule; it is shown with the verdict."`
 	Category string   `toml:"category" doc:"One of the categories of docs/reading-bounces.md."`
 	Text     []string `toml:"text" doc:"Phrases of the reply: words in a row, without regard to case and punctuation. (a|b) is one of several, * up to five other words, ^ the beginning, $ the end. One must fit."`
-	Codes    []string `toml:"codes" doc:"Reply codes such as 550 or 4xx. None: no reply decided."`
-	Status   []string `toml:"status" doc:"Enhanced statuses; x stands for any number, as in x.7.1. none: there is none, or one that says nothing (x.0.0)."`
-	Stages   []string `toml:"stages" doc:"Stages of the delivery, such as rcpt or dot."`
+	Codes    []string `toml:"codes" doc:"Reply codes such as 550 or 4xx; none stands for no reply."`
+	Status   []string `toml:"status" doc:"Enhanced statuses; x stands for any number, as in x.7.1; none stands for no status, or one that says nothing (x.0.0)."`
+	Stages   []string `toml:"stages" doc:"Stages of the delivery, such as rcpt or dot; none stands for an unknown one, as in the reports of others."`
 	Domains  []string `toml:"domains" doc:"Domains of the recipient or of the remote host; those below count too."`
 	Hard     *bool    `toml:"hard" doc:"Whether the address or the domain is dead. Default: that of the category."`
 	Fault    string   `toml:"fault" doc:"Whose fault it is: us, our-reputation, recipient, their-server, their-policy, dns or network. Default: that of the category."`

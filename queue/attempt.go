@@ -81,7 +81,7 @@ func (s *schedule) attempt(r *running) {
 	t := transaction(r.owed)
 	t.Content, t.Stopping, t.HoldInDoubt = content, s.beginning, s.current().InDoubt == inDoubtHold
 	at := s.deliverer.Deliver(s.ctx, t)
-	e := ended{running: r, fare: fared(at), busy: busy(at) && !s.stopping.Load(), last: at.Outcomes[0]}
+	e := ended{running: r, fare: fared(at, s.rules.Load()), busy: busy(at) && !s.stopping.Load(), last: at.Outcomes[0]}
 	s.ended <- e
 	if !e.busy {
 		done := result{owed: r.owed, site: r.site, attempt: &at, damaged: content.damaged.Load(), now: s.now()}

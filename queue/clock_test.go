@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sternpost/bounce"
 	"sternpost/mail"
 )
 
@@ -32,6 +33,10 @@ func TestClock(t *testing.T) {
 
 // What an attempt says of its destination.
 func TestFared(t *testing.T) {
+	rules, err := bounce.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	deferred := func(stage mail.Stage, code int, line string) mail.Outcome {
 		o := mail.Outcome{Disposition: mail.Deferred, Scope: mail.ScopeHost, Stage: stage}
 		if code != 0 {
@@ -55,6 +60,9 @@ func TestFared(t *testing.T) {
 		{"421 instead of a greeting", []mail.Outcome{deferred(mail.StageGreeting, 421, "421 too many")}, faredBadly},
 		{"slow down by status", []mail.Outcome{deferred(mail.StageMail, 450, "450 4.7.28 rate")}, faredBadly},
 		{"slow down by text", []mail.Outcome{deferred(mail.StageMail, 451, "451 4.7.500 Server busy. Please try again later")}, faredBadly},
+		{"a limit by text", []mail.Outcome{deferred(mail.StageRcpt, 450, "450 4.2.1 is receiving mail too quickly")}, faredBadly},
+		{"too many recipients of one message", []mail.Outcome{deferred(mail.StageRcpt, 452, "452 4.5.3 too many recipients")}, faredSo},
+		{"trouble of theirs", []mail.Outcome{deferred(mail.StageRcpt, 451, "451 4.3.0 the connection to our database is lost")}, faredSo},
 		{"too many connections", []mail.Outcome{deferred(mail.StageMail, 451, "451 Too many concurrent connections from your address")}, faredBadly},
 		{"broken in the middle", []mail.Outcome{deferred(mail.StageContent, 0, "")}, faredBadly},
 		{"the handshake failed", []mail.Outcome{deferred(mail.StageStartTLS, 0, "")}, faredBadly},
@@ -65,7 +73,7 @@ func TestFared(t *testing.T) {
 		{"no such domain", []mail.Outcome{{Disposition: mail.Failed, Scope: mail.ScopeDestination, Stage: mail.StageResolve}}, faredSo},
 		{"trouble of our own", []mail.Outcome{{Disposition: mail.Deferred, Scope: mail.ScopeLocal, Stage: mail.StageContent}}, faredLocally},
 	} {
-		if got := fared(mail.Attempt{Outcomes: c.outs}); got != c.want {
+		if got := fared(mail.Attempt{Outcomes: c.outs}, rules); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}

@@ -1,8 +1,7 @@
 package queue
 
 import (
-	"regexp"
-
+	"sternpost/bounce"
 	"sternpost/mail"
 )
 
@@ -17,22 +16,22 @@ const (
 	faredLocally             // nothing was learnt
 )
 
-// fared judges an attempt by its outcomes. It is a function of the attempt alone.
-func fared(a mail.Attempt) fare {
+// fared judges an attempt by its outcomes. It is a function of the attempt and of the rules alone.
+func fared(a mail.Attempt, c *bounce.Classifier) fare {
 	best := faredLocally
 	for _, o := range a.Outcomes {
-		best = min(best, faredOne(o))
+		best = min(best, faredOne(o, c))
 	}
 	return best
 }
 
-func faredOne(o mail.Outcome) fare {
+func faredOne(o mail.Outcome, c *bounce.Classifier) fare {
 	switch {
 	case o.Scope == mail.ScopeLocal:
 		return faredLocally
 	case o.Disposition == mail.Delivered:
 		return faredWell
-	case slowDown(o):
+	case slowDown(o, c):
 		return faredBadly
 	case o.Disposition == mail.Failed:
 		return faredSo
@@ -49,17 +48,16 @@ func faredOne(o mail.Outcome) fare {
 	return faredSo
 }
 
-// slowText finds what the large providers write when they take less than they get, whatever the code.
-var slowText = regexp.MustCompile(`(?i)too many (?:\S+ )?(?:connections|messages|mails|sessions|requests)|rate.?limit|throttl|slow(?:ing)? down|server (?:is )?busy|too (?:fast|quickly)|exceeded .{0,40}(?:rate|limit)|reduce .{0,20}rate`)
-
 // slowDown finds replies that ask for fewer connections: 421, the statuses that say so (RFC 3463 s3.4, s3.5; 4.7.28 of RFC 7372 and the large providers), and
-// texts that do. Greylisting does not.
-func slowDown(o mail.Outcome) bool {
+// texts that do. Greylisting does not, and too many recipients of one message (x.5.3) say nothing of the next.
+func slowDown(o mail.Outcome, c *bounce.Classifier) bool {
 	switch o.Status {
 	case mail.Status{4, 3, 2}, mail.Status{4, 4, 5}, mail.Status{4, 7, 28}:
 		return true
+	case mail.Status{4, 5, 3}:
+		return false
 	}
-	return o.Reply.Code == 421 || o.Reply.Transient() && slowText.MatchString(o.Reply.Text())
+	return o.Reply.Code == 421 || o.Reply.Transient() && c.Classify(bounce.FromOutcome(o)).Category == bounce.RateLimited
 }
 
 // busy says whether an attempt did not begin because we had no connection to spare: then it is tried again as soon as one ends, and nothing is recorded.

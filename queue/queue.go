@@ -27,6 +27,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"sternpost/bounce"
 	"sternpost/journal"
 	"sternpost/mail"
 )
@@ -58,6 +59,8 @@ type Deps struct {
 	Handles int
 	// Suppression says to whom nothing is to be sent. The zero value: there is no such rule.
 	Suppression SuppressionConfig
+	// Rules says what failures mean. Nil: the rules of the program.
+	Rules *bounce.Classifier
 	// Seed is the source of all randomness, together with the message's id and the number of the attempt.
 	Seed uint64
 }
@@ -67,6 +70,7 @@ type Queue struct {
 	config      atomic.Pointer[Config]
 	store       Store
 	suppression atomic.Pointer[SuppressionConfig]
+	rules       atomic.Pointer[bounce.Classifier]
 	deliverer   Deliverer
 	log         *zap.Logger
 	observer    Observer
@@ -102,6 +106,12 @@ func New(c Config, d Deps) (*Queue, error) {
 	if d.Log == nil {
 		d.Log = zap.NewNop()
 	}
+	if d.Rules == nil {
+		var err error
+		if d.Rules, err = bounce.New(nil); err != nil {
+			return nil, err
+		}
+	}
 	hostname, err := mail.ParseDomain(d.Hostname)
 	if err != nil { // reports could not be written
 		return nil, fmt.Errorf("our own name: %w", err)
@@ -119,6 +129,7 @@ func New(c Config, d Deps) (*Queue, error) {
 	q.clock = newClock(time.Now(), seen)
 	q.config.Store(&c)
 	q.suppression.Store(&d.Suppression)
+	q.rules.Store(d.Rules)
 	return q, nil
 }
 
@@ -135,6 +146,9 @@ func (q *Queue) now() time.Time { return q.clock.now() }
 
 // current is the configuration in force.
 func (q *Queue) current() *Config { return q.config.Load() }
+
+// ReloadRules puts other rules for what failures mean in force.
+func (q *Queue) ReloadRules(c *bounce.Classifier) { q.rules.Store(c) }
 
 // Reload takes another configuration. What was accepted keeps its lifetime; max_ready and max_attempts make more room from the next start on, and less at once.
 func (q *Queue) Reload(c Config) error {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"sternpost/bounce"
 	"sternpost/console"
 	"sternpost/delivery"
 	"sternpost/queue"
@@ -24,6 +25,7 @@ type settings struct {
 	Queue       queue.Config            `toml:"queue"`
 	Submission  submission.Config       `toml:"submission"`
 	Suppression queue.SuppressionConfig `toml:"suppression"`
+	Bounce      bounce.Config           `toml:"bounce"`
 	Console     console.Config          `toml:"console"`
 	Log         logConfig               `toml:"log"`
 	Aliases     submission.Aliases      `toml:"aliases" doc:"Who stands for whom among recipients: a name, and beside it an address or a list of them, which may have aliases in turn. A name without a domain is meant at submission.domain and at our own name; the case of letters does not count. For example postmaster = \"admin@example.org\" or root = [\"one@example.org\", \"two@example.org\"]. Set in the file only."`
@@ -38,7 +40,7 @@ func defaultSettings() settings {
 
 // check finds values that cannot work, all of them at once. The errors name their keys.
 func (s settings) check() error {
-	return errors.Join(s.Delivery.Check(), s.Resolver.Check(), s.Queue.Check(), s.Submission.Check(), s.Suppression.Check(), s.Console.Check(), s.Log.check(),
+	return errors.Join(s.Delivery.Check(), s.Resolver.Check(), s.Queue.Check(), s.Submission.Check(), s.Suppression.Check(), s.Bounce.Check(), s.Console.Check(), s.Log.check(),
 		s.Aliases.Check(s.Submission.Domain))
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"sternpost/bounce"
 	"sternpost/console"
 	"sternpost/delivery"
 	"sternpost/queue"
@@ -66,9 +67,13 @@ func (s *service) deliveryDeps(c *configuration) delivery.Deps {
 }
 
 func (s *service) openQueue() error {
+	rules, err := bounce.New(s.config.Bounce.Rules)
+	if err != nil {
+		return withCode(exitConfig, err)
+	}
 	q, err := queue.New(s.config.Queue, queue.Deps{
 		Store: s.store, Deliverer: s.carrier, Log: s.log, Observer: s.metrics, Hostname: s.hostname, Handles: attemptsByHandles(), Seed: rand.Uint64(),
-		Suppression: s.config.Suppression,
+		Suppression: s.config.Suppression, Rules: rules,
 	})
 	if err != nil {
 		return withCode(exitConfig, err)
@@ -173,6 +178,10 @@ func (s *service) adopt(fresh *configuration) error {
 	if err != nil {
 		return err
 	}
+	rules, err := bounce.New(fresh.Bounce.Rules)
+	if err != nil {
+		return err
+	}
 	r, err := s.freshRooms(fresh)
 	if err != nil {
 		return err
@@ -190,6 +199,7 @@ func (s *service) adopt(fresh *configuration) error {
 	if err := errors.Join(s.queue.Reload(fresh.Queue), s.queue.ReloadSuppression(fresh.Suppression)); err != nil {
 		return err // not reached: loadConfig has checked it
 	}
+	s.queue.ReloadRules(rules)
 	s.submission.SetUsers(users)
 	s.level.SetLevel(fresh.Log.level())
 	s.tellRestart(fresh)
