@@ -9,6 +9,7 @@ package journal
 import (
 	"context"
 	"iter"
+	"strings"
 	"time"
 
 	"sternpost/mail"
@@ -56,6 +57,17 @@ type Entry struct {
 	Reason    string
 	AttemptID string
 	Attempt   *mail.Attempt // the tree; only at the first entry of an attempt, the others share its AttemptID
+}
+
+// LifetimeEnded is what the reason of a failure says when it is the end of the message's lifetime.
+const LifetimeEnded = "the lifetime of the message ended"
+
+// NeverReached is the same where no host ever took a connection.
+const NeverReached = "host unknown: no host took a connection until " + LifetimeEnded
+
+// Expired says whether a failure is the end of the message's lifetime.
+func (e Entry) Expired() bool {
+	return e.Kind == Failed && (strings.HasPrefix(e.Reason, LifetimeEnded) || strings.HasPrefix(e.Reason, NeverReached))
 }
 
 // Query selects entries; zero fields select all. All fields must fit.

@@ -24,6 +24,7 @@ type Suppression struct {
 	Status           mail.Status
 	Reason           string // the reply, verbatim lines joined by " / ", or what the person said
 	Message          ID     // that failed last; 0: none
+	Sender           string // its reverse-path
 }
 
 // Holds says whether nothing is sent to the address now.
@@ -48,7 +49,7 @@ func (s Suppression) After(before Suppression, now time.Time) Suppression {
 // Entry is what the journal says when the address is on the list from now on.
 func (s Suppression) Entry() journal.Entry {
 	e := journal.Entry{
-		Kind: journal.Suppressed, Recipient: s.Address.String(), Domain: s.Address.Domain, Code: s.Code, Status: s.Status, Reason: s.Reason,
+		Kind: journal.Suppressed, Sender: s.Sender, Recipient: s.Address.String(), Domain: s.Address.Domain, Code: s.Code, Status: s.Status, Reason: s.Reason,
 	}
 	if s.Message != 0 {
 		e.Message = s.Message.String()
@@ -163,6 +164,7 @@ func (q *Queue) addSuppressions(o Owed, s *Settlement, now time.Time) {
 		s.Suppress = append(s.Suppress, Suppression{
 			Address: Folded(address), Failures: 1, Needed: max(c.Failures, 1), Since: now, Last: now, Until: now.Add(c.Forget), Code: state.Last.Reply.Code,
 			Status: state.Last.Status, Reason: strings.Join(state.Last.Reply.Lines, " / "), Message: o.ID,
+			Sender: o.Envelope.From.String(),
 		})
 	}
 }

@@ -103,12 +103,12 @@ func expired(state RecipientState) RecipientState {
 	switch {
 	case !state.Reached:
 		last.Status = mail.Status{4, 4, 1}
-		last.Reason = "host unknown: no host took a connection until the lifetime of the message ended; the last attempt: " + last.Reason
+		last.Reason = journal.NeverReached + "; the last attempt: " + last.Reason
 	case last.Status.IsZero():
 		last.Status = mail.Status{4, 4, 7}
-		last.Reason = "the lifetime of the message ended"
+		last.Reason = journal.LifetimeEnded
 	default:
-		last.Reason = "the lifetime of the message ended; the last attempt: " + last.Reason
+		last.Reason = journal.LifetimeEnded + "; the last attempt: " + last.Reason
 	}
 	state.Last = last
 	return state

@@ -40,6 +40,7 @@ func encodeSuppression(s queue.Suppression) []byte {
 	w.status(s.Status)
 	text(w, s.Reason)
 	w.number(uint64(s.Message))
+	text(w, s.Sender)
 	return w.b
 }
 
@@ -54,7 +55,7 @@ func parseSuppression(key, value []byte) (queue.Suppression, bool) {
 	}
 	s := queue.Suppression{
 		Address: r.address(), Failures: r.small(), Needed: r.small(), Since: r.time(), Last: r.time(), Until: r.time(), Code: r.small(), Status: r.status(),
-		Reason: r.text(), Message: queue.ID(r.number()),
+		Reason: r.text(), Message: queue.ID(r.number()), Sender: r.text(),
 	}
 	return s, r.end() == nil && s.Address.String() == string(key[1:])
 }

@@ -25,6 +25,7 @@ func refusal(local string, needed, minutes int) queue.Suppression {
 	return queue.Suppression{
 		Address: mailbox(local), Failures: 1, Needed: needed, Since: after(minutes), Last: after(minutes), Until: after(minutes + 100),
 		Code: 550, Status: mail.Status{5, 1, 1}, Reason: "550 5.1.1 no such user", Message: 7,
+		Sender: "a@a.example",
 	}
 }
 
