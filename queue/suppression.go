@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"sternpost/bounce"
 	"sternpost/journal"
 	"sternpost/mail"
 )
@@ -158,7 +159,7 @@ func (q *Queue) addSuppressions(o Owed, s *Settlement, now time.Time) {
 	}
 	for _, i := range o.Indices {
 		address, state := o.Envelope.Recipients[i].Address, s.States[i]
-		if state.State != Failed || Exempt(address) || !noMailbox(state.Last) {
+		if state.State != Failed || Exempt(address) || !noMailbox(q.rules.Load(), state.Last) {
 			continue
 		}
 		s.Suppress = append(s.Suppress, Suppression{
@@ -169,12 +170,17 @@ func (q *Queue) addSuppressions(o Owed, s *Settlement, now time.Time) {
 	}
 }
 
-// noMailbox says whether a failure means that there is no such mailbox, or none that is in use: a 5xx of the remote about the recipient, with an enhanced status that says so
-// (RFC 3463 s3.2, s3.3): 5.1.1 bad mailbox, 5.1.6 moved away, 5.2.1 disabled. A status of our own making does not count.
-func noMailbox(o mail.Outcome) bool {
+// noMailbox says whether a failure means that there is no such mailbox, or none that is in use: a 5xx of the remote about the recipient that is classified so, with an enhanced
+// status that says it too (RFC 3463 s3.2, s3.3): 5.1.1 bad mailbox, 5.1.6 moved away, 5.2.1 disabled. A status of our own making does not count, nor one whose text speaks of
+// something else, such as a block list.
+func noMailbox(c *bounce.Classifier, o mail.Outcome) bool {
 	status, told := o.Reply.Enhanced()
 	if !told || !o.Reply.Permanent() || o.Disposition != mail.Failed || o.Stage != mail.StageRcpt && o.Stage != mail.StageDot {
 		return false
 	}
-	return slices.Contains([]mail.Status{{5, 1, 1}, {5, 1, 6}, {5, 2, 1}}, status)
+	if !slices.Contains([]mail.Status{{5, 1, 1}, {5, 1, 6}, {5, 2, 1}}, status) {
+		return false
+	}
+	category := c.Classify(bounce.FromOutcome(o)).Category
+	return category == bounce.BadMailbox || category == bounce.Inactive
 }

@@ -3,10 +3,15 @@ package queue
 import (
 	"testing"
 
+	"sternpost/bounce"
 	"sternpost/mail"
 )
 
 func TestNoMailbox(t *testing.T) {
+	classifier, err := bounce.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	outcome := func(stage mail.Stage, lines ...string) mail.Outcome {
 		o := mail.Outcome{Disposition: mail.Failed, Stage: stage, Scope: mail.ScopeRecipient, Status: mail.Status{5, 1, 1}}
 		if len(lines) > 0 {
@@ -24,6 +29,7 @@ func TestNoMailbox(t *testing.T) {
 		"moved":                  {outcome(mail.StageRcpt, "550 5.1.6 moved"), true},
 		"disabled":               {outcome(mail.StageRcpt, "550 5.2.1 disabled"), true},
 		"told after the dot":     {outcome(mail.StageDot, "550 5.1.1 no such user"), true},
+		"of a block list":        {outcome(mail.StageRcpt, "550 5.1.1 your host 192.0.2.1 is listed at the block list of zen.spamhaus.org"), false},
 		"no status":              {outcome(mail.StageRcpt, "550 no such user"), false},
 		"status of our own":      {outcome(mail.StageResolve), false},
 		"policy":                 {outcome(mail.StageRcpt, "550 5.7.1 blocked"), false},
@@ -35,7 +41,7 @@ func TestNoMailbox(t *testing.T) {
 		"domain takes no mail":   {outcome(mail.StageRcpt, "556 5.1.10 null MX"), false},
 		"bad destination system": {outcome(mail.StageRcpt, "550 5.1.2 no such domain"), false},
 	} {
-		if got := noMailbox(c.outcome); got != c.want {
+		if got := noMailbox(classifier, c.outcome); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -21,6 +21,8 @@ const (
 	// pageEntries is how many entries of the journal are looked at in one go, and pageEvents how many events of them are held in memory.
 	pageEntries = 5000
 	pageEvents  = 64
+	// currentFor is how long it counts that an endpoint had read to the end: the journal keeps the entries of so short a time.
+	currentFor = time.Minute
 )
 
 // endpoint is one receiver. Its goroutine is that of run.
@@ -35,7 +37,7 @@ type endpoint struct {
 	// Of the goroutine.
 	saved   journal.Cursor
 	savedAt time.Time
-	current bool // the last look came to the end of the journal
+	current bool // what came into the journal since the last look is all that was not told
 
 	mu      sync.Mutex
 	known   Status
@@ -137,6 +139,7 @@ func (e *endpoint) page(ctx context.Context) (more bool, err error) {
 	if err := e.findLost(ctx); err != nil {
 		return false, err
 	}
+	began := time.Now()
 	list, end, more, err := e.read(ctx)
 	if err != nil {
 		return false, err
@@ -147,7 +150,7 @@ func (e *endpoint) page(ctx context.Context) (more bool, err error) {
 		}
 	}
 	e.note(func(s *Status) { s.Cursor = end })
-	e.current = !more
+	e.current = !more && time.Since(began) < currentFor
 	return more, nil
 }
 
