@@ -34,3 +34,15 @@ func TestDocumentListsTheCategories(t *testing.T) {
 		}
 	}
 }
+
+func TestDocumentListsTheAlarms(t *testing.T) {
+	text, err := os.ReadFile("../docs/reading-bounces.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []AlarmKind{AlarmUnusableAddress, AlarmRefusedByAll, AlarmTypo, AlarmCertificate} {
+		if !strings.Contains(string(text), "\n| `"+string(kind)+"` |") {
+			t.Errorf("the alarm %s is not explained", kind)
+		}
+	}
+}
