@@ -70,7 +70,8 @@ func (e Entry) Expired() bool {
 	return e.Kind == Failed && (strings.HasPrefix(e.Reason, LifetimeEnded) || strings.HasPrefix(e.Reason, NeverReached))
 }
 
-// Query selects entries; zero fields select all. All fields must fit.
+// Query selects entries; zero fields select all. All fields must fit. The category of a failure is none of them: it is judged when it is read, by the rules of that day, so that
+// a rule which was mended tells the right thing of old failures too.
 type Query struct {
 	Since, Until time.Time // Until is exclusive
 	After        Cursor    // only entries behind it
@@ -82,7 +83,9 @@ type Query struct {
 	Host         string
 	MessageID    string
 	Code         int
+	Status       mail.Status
 	Newest       bool // newest first; After is not used then
+	Brief        bool // without the trees of attempts, which cost most of a reading
 	Limit        int  // 0: all
 }
 

@@ -21,8 +21,8 @@ func (s *Store) Journal() journal.Journal { return pages{s} }
 // pages reads the journal.
 type pages struct{ s *Store }
 
-// Find implements journal.Journal. Message, MessageID and Recipient are looked up; Host, Code, Sender and Domain too where successes are ruled out by Kind or
-// Code; all else is a reading of the volumes in question.
+// Find implements journal.Journal. Message, MessageID and Recipient are looked up; Host, Code, Sender, Domain and Kind too where Kind
+// rules successes out; all else is a reading of the volumes in question.
 func (p pages) Find(ctx context.Context, q journal.Query) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
 		if err := p.s.enter(); err != nil {
@@ -118,6 +118,8 @@ func (r *reading) prefix(volume uint64) []byte {
 		return indexPrefix(volume, bySender, q.Sender)
 	case q.Domain != "" && failures:
 		return indexPrefix(volume, byDomain, string(q.Domain))
+	case failures:
+		return indexPrefix(volume, byKind, string(q.Kind))
 	default:
 		return entryPrefix(volume)
 	}
@@ -173,14 +175,14 @@ func (r *reading) one(it *pebble.Iterator, prefix int) (bool, error) {
 // entry reads the entry at a place: what the iterator stands at, or what the index there leads to.
 func (r *reading) entry(it *pebble.Iterator, place []byte) (journal.Entry, error) {
 	if it.Key()[volumeLength] == fieldEntry {
-		return decodeEntry(it.Value())
+		return decodeEntry(it.Value(), r.q.Brief)
 	}
 	volume := binary.BigEndian.Uint64(it.Key()[1:])
 	value, closer, err := r.p.s.db.Get(append(entryPrefix(volume), place...))
 	if err != nil {
 		return journal.Entry{}, err
 	}
-	e, err := decodeEntry(value)
+	e, err := decodeEntry(value, r.q.Brief)
 	return e, errors.Join(err, closer.Close())
 }
 
@@ -188,7 +190,7 @@ func (r *reading) entry(it *pebble.Iterator, place []byte) (journal.Entry, error
 func fits(q journal.Query, e journal.Entry) bool {
 	behind := q.Newest || e.Cursor.Time.After(q.After.Time) || e.Cursor.Time.Equal(q.After.Time) && e.Cursor.Seq > q.After.Seq
 	return behind && fit(q.Kind, e.Kind) && fit(q.Message, e.Message) && fit(q.Sender, e.Sender) && fit(q.Recipient, e.Recipient) &&
-		fit(q.Domain, e.Domain) && fit(q.Host, e.Host) && fit(q.MessageID, e.MessageID) && fit(q.Code, e.Code)
+		fit(q.Domain, e.Domain) && fit(q.Host, e.Host) && fit(q.MessageID, e.MessageID) && fit(q.Code, e.Code) && fit(q.Status, e.Status)
 }
 
 // fit compares one field; the zero value fits all.

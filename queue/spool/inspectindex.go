@@ -112,7 +112,7 @@ func (v *verification) contents() error {
 
 func (v *verification) entry(key, value []byte) error {
 	if len(key) == volumeLength+1+cursorLength && key[volumeLength] == fieldEntry {
-		if _, err := decodeEntry(value); err != nil {
+		if _, err := decodeEntry(value, false); err != nil {
 			v.add(0, "an entry of the journal: %v", err)
 		}
 	}

@@ -84,6 +84,7 @@ const (
 	byHost         = 'h'
 	byMessageID    = 'i'
 	byCode         = 'c'
+	byKind         = 'k'
 	longestIndexed = 512 // octets of a value; entries are compared in full after
 	cursorLength   = 8 + 4
 	volumeLength   = 1 + 8
@@ -133,7 +134,7 @@ func indexed(e journal.Entry) iter.Seq2[byte, string] {
 		if e.Code != 0 {
 			code = strconv.Itoa(e.Code)
 		}
-		_ = put(bySender, e.Sender) && put(byDomain, string(e.Domain)) && put(byHost, e.Host) && put(byCode, code)
+		_ = put(bySender, e.Sender) && put(byDomain, string(e.Domain)) && put(byHost, e.Host) && put(byCode, code) && put(byKind, string(e.Kind))
 	}
 }
 

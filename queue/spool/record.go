@@ -207,7 +207,8 @@ func encodeEntry(e journal.Entry) []byte {
 	return w.b
 }
 
-func decodeEntry(value []byte) (journal.Entry, error) {
+// decodeEntry reads an entry; brief: without the tree, which stands at its end and is not looked at then.
+func decodeEntry(value []byte, brief bool) (journal.Entry, error) {
 	r := &reader{b: value}
 	if r.octet() != version {
 		return journal.Entry{}, errDamaged
@@ -217,7 +218,11 @@ func decodeEntry(value []byte) (journal.Entry, error) {
 		MessageID: r.text(), Host: r.text(), Code: r.small(), Status: r.status(), Stage: mail.Stage(r.text()), Scope: mail.Scope(r.text()),
 		InDoubt: r.flag(), Reply: r.texts(), Reason: r.text(), AttemptID: r.text(),
 	}
-	if r.flag() {
+	whole := r.flag()
+	if whole && brief && !r.bad {
+		return e, nil
+	}
+	if whole {
 		e.Attempt = r.attempt()
 	}
 	return e, r.end()

@@ -236,7 +236,7 @@ func (c *collection) journal(e entry) error {
 	if !e.set() || len(e.key) != volumeLength+1+cursorLength || e.key[volumeLength] != fieldEntry {
 		return nil
 	}
-	told, err := decodeEntry(e.value)
+	told, err := decodeEntry(e.value, false)
 	if err != nil {
 		c.entries++
 		return nil

@@ -185,6 +185,11 @@ func selectEntries(q journal.Query, entries []journal.Entry) []journal.Entry {
 	if q.Limit > 0 {
 		entries = entries[:min(q.Limit, len(entries))]
 	}
+	for i := range entries {
+		if q.Brief {
+			entries[i].Attempt = nil
+		}
+	}
 	return entries
 }
 
@@ -193,7 +198,7 @@ func tells(q journal.Query, e journal.Entry) bool {
 	same := func(asked, is string) bool { return asked == "" || asked == is }
 	return same(string(q.Kind), string(e.Kind)) && same(q.Message, e.Message) && same(q.Sender, e.Sender) &&
 		same(q.Recipient, e.Recipient) && same(string(q.Domain), string(e.Domain)) && same(q.Host, e.Host) &&
-		same(q.MessageID, e.MessageID) && (q.Code == 0 || q.Code == e.Code) && during(q, e.Cursor.Time)
+		same(q.MessageID, e.MessageID) && (q.Code == 0 || q.Code == e.Code) && (q.Status.IsZero() || q.Status == e.Status) && during(q, e.Cursor.Time)
 }
 
 func during(q journal.Query, at time.Time) bool {

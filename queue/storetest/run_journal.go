@@ -46,7 +46,7 @@ func story() []journal.Entry {
 		{Kind: journal.Deferred, Message: "1", Sender: "a@a.example", Recipient: "b@b.example", Domain: "b.example", Host: "mx.b.example", Code: 451},
 		{Kind: journal.Probe, Domain: "b.example", Host: "mx.b.example"},
 		{Kind: journal.Delivered, Message: "1", Sender: "a@a.example", Recipient: "b@b.example", Domain: "b.example", Host: "mx.b.example", Code: 250},
-		{Kind: journal.Failed, Message: "2", Recipient: "c@c.example", Domain: "c.example", Host: "mx.c.example", Code: 550, MessageID: "2@us.example"},
+		{Kind: journal.Failed, Message: "2", Recipient: "c@c.example", Domain: "c.example", Host: "mx.c.example", Code: 550, Status: mail.Status{5, 1, 1}, MessageID: "2@us.example"},
 		{Kind: journal.Removed, Message: "3", Sender: "x@x.example", Recipient: "b@b.example", Domain: "b.example"},
 	}
 }
@@ -81,6 +81,10 @@ func testJournalFields(r *trial) {
 		{journal.Query{MessageID: "2@us.example"}, []int{4}},
 		{journal.Query{Code: 550}, []int{4}},
 		{journal.Query{Code: 45}, nil},
+		{journal.Query{Status: mail.Status{5, 1, 1}}, []int{4}},
+		{journal.Query{Status: mail.Status{5, 1, 0}}, nil},
+		{journal.Query{Kind: journal.Failed, Status: mail.Status{5, 1, 1}}, []int{4}},
+		{journal.Query{Kind: journal.Deferred, Domain: "b.example"}, []int{1}},
 		{journal.Query{Recipient: "b@b.example", Kind: journal.Delivered}, []int{3}},
 		{journal.Query{Message: "1", Domain: "b.example", Code: 451}, []int{1}},
 		{journal.Query{Message: "2", Domain: "b.example"}, nil},
@@ -120,8 +124,11 @@ func testJournalEntry(r *trial) {
 	got, _ := json.Marshal(found[0].Attempt) // a tree always has its JSON
 	kept, _ := json.Marshal(want.Attempt)
 	expect(r, "tree", string(got), string(kept))
+	brief := r.entries(journal.Query{Recipient: want.Recipient, Brief: true})
+	brief[0].Cursor = journal.Cursor{}
 	found[0].Attempt, want.Attempt = nil, nil
 	expect(r, "entry", fmt.Sprintf("%+v", found[0]), fmt.Sprintf("%+v", want))
+	expect(r, "entry without its tree", fmt.Sprintf("%+v", brief), fmt.Sprintf("%+v", found))
 }
 
 // tree is an attempt with a value in every field.
