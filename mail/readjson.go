@@ -101,7 +101,9 @@ func (o *Outcome) UnmarshalJSON(text []byte) error {
 // milliseconds is a duration as it is written.
 type milliseconds float64
 
-func (m milliseconds) duration() time.Duration { return time.Duration(math.Round(float64(m)*1000)) * time.Microsecond }
+func (m milliseconds) duration() time.Duration {
+	return time.Duration(math.Round(float64(m)*1000)) * time.Microsecond
+}
 
 // address is an IP address as it is written; empty: none.
 type address netip.Addr
