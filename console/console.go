@@ -43,6 +43,13 @@ type Deps struct {
 	Queue Queue
 	// Journal tells of messages that are gone. Nil: nothing.
 	Journal journal.Journal
+	// Judge says what a failure means. Nil: nobody does, and no failure has a category.
+	Judge func(journal.Entry) Verdict
+	// Incidents finds equal causes among entries that tell of failures and of deferrals. Nil: there are none.
+	Incidents func(iter.Seq2[journal.Entry, error]) ([]Incident, error)
+	// Outlook is the plan that an attempt for a domain would have now: the answers of the DNS, and each host with why it would be skipped; and what connections there must
+	// prove. Nil: it is not known.
+	Outlook func(ctx context.Context, domain mail.Domain) (plan mail.Attempt, policy string)
 	// Submission is the door for POST /v1/messages; CallerOf tells it who asks. Nil: no mail is taken.
 	Submission http.Handler
 	// Metrics are answered at /metrics. Nil: some of its own, which nobody feeds. They belong to one Console.
@@ -73,11 +80,15 @@ type Console struct {
 	config     Config
 	queue      Queue
 	journal    journal.Journal
+	judge      func(journal.Entry) Verdict
+	incidents  func(iter.Seq2[journal.Entry, error]) ([]Incident, error)
+	outlook    func(context.Context, mail.Domain) (mail.Attempt, string)
 	submission http.Handler
 	metrics    *Metrics
 	log        *zap.Logger
 	admin      net.Listener
 	listeners  []net.Listener
+	ending     chan struct{} // closed when answers that have no end of their own should end
 }
 
 // Open listens on the admin socket, and on what the configuration says.
@@ -85,7 +96,10 @@ func Open(c Config, d Deps) (*Console, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	s := &Console{config: c, queue: d.Queue, journal: d.Journal, submission: d.Submission, metrics: d.Metrics, log: d.Log}
+	s := &Console{
+		config: c, queue: d.Queue, journal: d.Journal, judge: d.Judge, incidents: d.Incidents, outlook: d.Outlook,
+		submission: d.Submission, metrics: d.Metrics, log: d.Log, ending: make(chan struct{}),
+	}
 	if s.log == nil {
 		s.log = zap.NewNop()
 	}
@@ -155,6 +169,11 @@ func (c *Console) Run(ctx context.Context) error {
 			return shutDown(server)
 		})
 	}
+	group.Go(func() error {
+		<-ctx.Done()
+		close(c.ending)
+		return nil
+	})
 	answers := seated(c.routes())
 	serve(c.admin, answers)
 	for _, listener := range c.listeners {

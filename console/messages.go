@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -105,33 +104,15 @@ func (c *Console) listMessages(w http.ResponseWriter, r *http.Request) error {
 // flushEvery is how many lines are gathered at most before they are sent.
 const flushEvery = 100
 
-// streamMessages writes a message a line. After the first line an error can only be told by breaking off.
+// streamMessages writes a message a line.
 func (c *Console) streamMessages(w http.ResponseWriter, r *http.Request, query queue.Query) error {
-	connection := http.NewResponseController(w)
-	written := 0
-	for m, err := range c.messages(r.Context(), query) {
-		if err != nil && written == 0 {
-			return err
+	return streamLines(w, func(yield func(Message, error) bool) {
+		for m, err := range c.messages(r.Context(), query) {
+			if !yield(messageOf(m), err) || err != nil {
+				return
+			}
 		}
-		var line []byte
-		if err == nil {
-			line, err = encode(messageOf(m))
-		}
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		if written == 0 {
-			w.Header().Set("Content-Type", typeLines)
-		}
-		if written++; written%flushEvery == 1 {
-			err = errors.Join(connection.SetWriteDeadline(time.Now().Add(answerTimeout)), connection.Flush())
-		}
-		if _, failed := w.Write(line); failed != nil || err != nil {
-			panic(http.ErrAbortHandler)
-		}
-	}
-	w.Header().Set("Content-Type", typeLines) // for an empty list
-	return nil
+	})
 }
 
 // messageOf is m as callers see it.

@@ -53,6 +53,13 @@ func (c *carrier) Deliver(ctx context.Context, t mail.Transaction) mail.Attempt 
 	return r.agent.Deliver(ctx, t)
 }
 
+// Outlook is the plan that an attempt would have now.
+func (c *carrier) Outlook(ctx context.Context, domain mail.Domain) (mail.Attempt, string) {
+	r := c.enter()
+	defer r.users.Done()
+	return r.agent.Outlook(ctx, domain)
+}
+
 // replace puts r in force. The error of closing the old rooms goes to told.
 func (c *carrier) replace(r *rooms, told func(error)) {
 	c.mu.Lock()

@@ -70,25 +70,7 @@ func (c *client) destinations(ctx context.Context) (destinations, error) {
 
 // messages asks for the messages of a selection, and yields them as they come.
 func (c *client) messages(ctx context.Context, s console.Selection) iter.Seq2[console.Message, error] {
-	return func(yield func(console.Message, error) bool) {
-		response, err := c.send(ctx, "GET", "/v1/queue?"+s.Values().Encode(), "application/x-ndjson", nil)
-		if err != nil {
-			yield(console.Message{}, err)
-			return
-		}
-		defer response.Body.Close()
-		decoder := json.NewDecoder(response.Body)
-		for {
-			var m console.Message
-			err := decoder.Decode(&m)
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			if !yield(m, c.broken(err)) || err != nil {
-				return
-			}
-		}
-	}
+	return objects[console.Message](ctx, c, "/v1/queue?"+s.Values().Encode())
 }
 
 // change asks for an action, and returns how many recipients were changed.

@@ -25,6 +25,8 @@ type commandLine struct {
 	Serve   serveCommand   `cmd:"" help:"Run the agent: take mail, keep it, deliver it."`
 	Submit  submitCommand  `cmd:"" help:"Hand a message to the running agent."`
 	Queue   queueCommand   `cmd:"" help:"See and change what waits in the running agent."`
+	Why     whyCommand     `cmd:"" help:"Tell the story of a message, an address or a domain, and what happens next."`
+	Bounces bouncesCommand `cmd:"" help:"The mail that failed: why, where, how often."`
 	Deliver deliverCommand `cmd:"" help:"Deliver one message now, without a queue, and tell the story."`
 	Resolve resolveCommand `cmd:"" help:"Show where the mail of a domain goes, and what is wrong there."`
 	Config  configCommand  `cmd:"" help:"Check, show and explain the configuration."`
@@ -76,7 +78,7 @@ func run(args []string, sh *shell) int {
 // flagsFirst puts the flags before the arguments of a command, because the parser takes all arguments in one row only. What follows "--" is no flag.
 func flagsFirst(node *kong.Node, args []string) []string {
 	var commands, arguments []string // flags stand where they are among the commands
-	known := slices.Clone(node.Flags)
+	known := flagsOf(node)
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		switch {
@@ -96,11 +98,20 @@ func flagsFirst(node *kong.Node, args []string) []string {
 				continue
 			}
 			node = node.Children[child]
-			known = append(known, node.Flags...)
+			known = append(known, flagsOf(node)...)
 			commands = append(commands, arg)
 		}
 	}
 	return append(commands, arguments...)
+}
+
+// flagsOf are the flags that may stand behind a command: its own, and those of the one that it stands for.
+func flagsOf(node *kong.Node) []*kong.Flag {
+	flags := slices.Clone(node.Flags)
+	if node.DefaultCmd != nil {
+		flags = append(flags, node.DefaultCmd.Flags...)
+	}
+	return flags
 }
 
 // wantsValue says whether the argument behind arg, which is a flag, is its value.

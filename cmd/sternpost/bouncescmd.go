@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"sternpost/console"
+	"sternpost/mail"
+)
+
+type bouncesCommand struct {
+	List    bouncesListCommand    `cmd:"" default:"withargs" help:"List what failed, newest last. What bounces alone does."`
+	Summary bouncesSummaryCommand `cmd:"" help:"Count what failed, by category, domain and host, beside the time before."`
+	Parse   bouncesParseCommand   `cmd:"" help:"Read a report of failure that came from elsewhere."`
+}
+
+// failures are the flags that choose what failed. All that are set must fit.
+type failures struct {
+	Since     string `placeholder:"TIME" default:"24h" help:"From this time on: a time as in 2026-01-31T12:00:00Z, a day as in 2026-01-31, or an age as in 90s, 2h or 3d."`
+	Until     string `placeholder:"TIME" help:"Before this time."`
+	Domain    string `placeholder:"DOMAIN" help:"Of recipients in this domain."`
+	Sender    string `placeholder:"ADDRESS" help:"Of this reverse-path; <> is the null one."`
+	Recipient string `placeholder:"ADDRESS" help:"Of this recipient."`
+	Host      string `placeholder:"HOST" help:"At this host."`
+	Category  string `placeholder:"NAME" help:"Of this category, such as bad-mailbox; docs/reading-bounces.md lists them."`
+	Hard      bool   `help:"Only where the address or the domain itself is dead."`
+	Code      int    `placeholder:"CODE" help:"With this reply code, such as 550."`
+	Status    string `placeholder:"X.Y.Z" help:"With this enhanced status, such as 5.1.1."`
+	Deferred  bool   `help:"Attempts that were deferred, instead of what failed for good."`
+}
+
+func (f failures) search() console.Search {
+	s := console.Search{
+		Since: f.Since, Until: f.Until, Kind: "failed", Domain: f.Domain, Sender: f.Sender, Recipient: f.Recipient, Host: f.Host, Category: f.Category, Hard: f.Hard,
+		Code: f.Code, Status: f.Status,
+	}
+	if f.Deferred {
+		s.Kind = "deferred"
+	}
+	return s
+}
+
+type bouncesListCommand struct {
+	failures
+	CSV    bool `help:"Print CSV, for spreadsheets."`
+	Follow bool `short:"f" help:"Go on with what fails from now on, until interrupted."`
+}
+
+func (bouncesListCommand) Help() string {
+	return `Examples:
+
+    sternpost bounces --since 3d --hard
+    sternpost bounces --domain example.org --csv > bounces.csv
+    sternpost bounces --follow --category reputation`
+}
+
+func (b bouncesListCommand) Run(sh *shell) error {
+	if b.CSV && sh.json {
+		return withCode(exitUsage, errors.New("--csv and --json exclude each other"))
+	}
+	if b.Follow && b.Until != "" {
+		return withCode(exitUsage, errors.New("--follow has no end, so --until goes not with it"))
+	}
+	return withAgent(sh, func(ctx context.Context, agent *client) error {
+		events := agent.bounces(ctx, b.search())
+		if b.Follow {
+			events = agent.follow(ctx, b.search())
+		}
+		switch {
+		case b.CSV:
+			return bouncesCSV(sh.stdout, events)
+		case sh.json && b.Follow:
+			return eventLines(sh.stdout, events)
+		case sh.json:
+			return bouncesJSON(sh.stdout, events)
+		}
+		return bouncesText(sh, events, b.Follow)
+	})
+}
+
+// eventLines writes an object a line.
+func eventLines(w io.Writer, events iter.Seq2[console.Event, error]) error {
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "%s\n", mail.EscapeJSON(text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bouncesJSON writes one object as it comes: it may be longer than what fits in memory.
+func bouncesJSON(w io.Writer, events iter.Seq2[console.Event, error]) error {
+	separator := "\n"
+	if _, err := io.WriteString(w, "{\n  \"bounces\": ["); err != nil {
+		return err
+	}
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		text, err := json.MarshalIndent(e, "    ", "  ")
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "%s    %s", separator, mail.EscapeJSON(text)); err != nil {
+			return err
+		}
+		separator = ",\n"
+	}
+	_, err := io.WriteString(w, "\n  ],\n  \"more\": false\n}\n")
+	return err
+}

@@ -1,0 +1,266 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"sternpost/journal"
+	"sternpost/mail"
+	"sternpost/queue"
+)
+
+// Why is the whole story of a message, an address or a domain, and what happens next.
+type Why struct {
+	About   string `json:"about"` // whyMessage, whyAddress or whyDomain
+	Subject string `json:"subject"`
+	// Message is null where it is about another thing.
+	Message  *Message   `json:"message"`
+	Standing []Standing `json:"standing"` // of each recipient of the message
+	// Waiting are the oldest messages that wait for the address or the domain, with those of their recipients.
+	Waiting     []Message `json:"waiting"`
+	MoreWaiting bool      `json:"more_waiting"`
+	// Events are what happened, oldest first: to the message, with the trees of its attempts; or of late to the address, or of late wrong at the domain.
+	Events []Event `json:"events"`
+	// Probes are attempts with other mail that found the domains of the message, while it waited, out of reach.
+	Probes       []Event    `json:"probes"`
+	Destinations []Prospect `json:"destinations"`
+}
+
+// What a Why is about.
+const (
+	WhyMessage = "message"
+	WhyAddress = "address"
+	WhyDomain  = "domain"
+)
+
+// Standing is where a recipient stands, and what comes next.
+type Standing struct {
+	Recipient string     `json:"recipient"`
+	State     string     `json:"state"`
+	Next      *time.Time `json:"next"`
+	// NextReason is why at that time.
+	NextReason string     `json:"next_reason"`
+	GivesUp    *time.Time `json:"gives_up"`
+	// Handover is null where nobody has taken the message.
+	Handover *Handover `json:"handover"`
+	Verdict
+}
+
+// Handover is the proof that another server has taken a message for a recipient.
+type Handover struct {
+	At       time.Time `json:"at"`
+	Host     string    `json:"host"`
+	Address  string    `json:"address"`
+	Reply    []string  `json:"reply"` // with the remote's own id of the message, mostly
+	TLS      string    `json:"tls"`   // the version; empty: it went in clear
+	Verified bool      `json:"verified"`
+}
+
+// Prospect is what is known of a destination now.
+type Prospect struct {
+	Domain string `json:"domain"`
+	// Queued is null where nothing waits for it.
+	Queued *Destination `json:"queued"`
+	// Plan is what an attempt would do now; null: it is not known.
+	Plan   *mail.Attempt `json:"plan"`
+	Policy string        `json:"policy"`
+}
+
+// Bounds of a Why.
+const (
+	mostEvents    = 1000 // of a message
+	mostRecent    = 20   // of an address or a domain
+	mostWaiting   = 10
+	mostProbes    = 10
+	mostProspects = 5 // the DNS is asked for each
+	probeSearch   = 300
+	recently      = 7 * 24 * time.Hour
+)
+
+// why answers with the story of what is named.
+func (c *Console) why(w http.ResponseWriter, r *http.Request) error {
+	values := r.URL.Query()
+	what := values.Get("what")
+	for name := range values {
+		if name != "what" {
+			return refuse("there is no parameter %q", name)
+		}
+	}
+	told, err := c.story(r.Context(), what)
+	if err != nil {
+		return err
+	}
+	answer(w, told)
+	return nil
+}
+
+// story finds out what a text names: an id is 13 letters and digits without a dot, an address has an @.
+func (c *Console) story(ctx context.Context, what string) (Why, error) {
+	if id, err := queue.ParseID(what); err == nil {
+		return c.whyMessage(ctx, id)
+	}
+	if a, err := mail.ParseAddress(what); err == nil {
+		return c.whyPlace(ctx, Why{About: WhyAddress, Subject: a.String()}, a.String(), a.Domain)
+	}
+	d, err := mail.ParseDomain(what)
+	if err != nil {
+		return Why{}, refuse("what: %q is not the id of a message, nor an address, nor a domain", what)
+	}
+	return c.whyPlace(ctx, Why{About: WhyDomain, Subject: string(d)}, "", d)
+}
+
+func (c *Console) whyMessage(ctx context.Context, id queue.ID) (Why, error) {
+	told := newWhy(Why{About: WhyMessage, Subject: id.String()})
+	m, err := c.find(ctx, id)
+	if err != nil {
+		return told, err
+	}
+	told.Message = &m
+	if told.Events, err = c.gather(ctx, journal.Query{Message: id.String(), Newest: true, Limit: mostEvents}); err != nil {
+		return told, err
+	}
+	if m.Received == nil && len(told.Events) > 0 && told.Events[0].Kind == string(journal.Accepted) {
+		told.Message.Received = &told.Events[0].Time
+	}
+	var domains []mail.Domain
+	for _, r := range m.Recipients {
+		if d := mail.Domain(r.Domain); r.State == stateName(queue.Pending) && !slices.Contains(domains, d) {
+			domains = append(domains, d)
+		}
+	}
+	if err := c.look(ctx, &told, domains); err != nil {
+		return told, err
+	}
+	for _, r := range m.Recipients {
+		told.Standing = append(told.Standing, told.standing(r))
+	}
+	return told, nil
+}
+
+func (c *Console) whyPlace(ctx context.Context, about Why, recipient string, domain mail.Domain) (Why, error) {
+	told := newWhy(about)
+	for m, err := range c.queue.Messages(ctx, queue.Query{Recipient: recipient, Destination: domain}) {
+		if err != nil {
+			return told, err
+		}
+		waits := messageOf(m)
+		waits.Recipients = slices.DeleteFunc(waits.Recipients, func(r Recipient) bool {
+			return r.Domain != string(domain) || recipient != "" && r.Recipient != recipient || r.State != stateName(queue.Pending) && r.State != stateName(queue.Held)
+		})
+		if len(waits.Recipients) == 0 {
+			continue
+		}
+		if told.MoreWaiting = len(told.Waiting) == mostWaiting; told.MoreWaiting {
+			break
+		}
+		told.Waiting = append(told.Waiting, waits)
+	}
+	var err error
+	if recipient != "" {
+		told.Events, err = c.gather(ctx, journal.Query{Recipient: recipient, Newest: true, Limit: mostRecent, Brief: true})
+	} else {
+		told.Events, err = c.troubles(ctx, domain)
+	}
+	if err != nil {
+		return told, err
+	}
+	return told, c.look(ctx, &told, []mail.Domain{domain})
+}
+
+// newWhy has lists that are empty, and not null.
+func newWhy(w Why) Why {
+	w.Standing, w.Waiting, w.Events, w.Probes, w.Destinations = []Standing{}, []Message{}, []Event{}, []Event{}, []Prospect{}
+	return w
+}
+
+// gather is what the journal finds, oldest first.
+func (c *Console) gather(ctx context.Context, q journal.Query) ([]Event, error) {
+	list := []Event{}
+	for e, err := range c.search(ctx, Search{}, q) {
+		if err != nil {
+			return list, err
+		}
+		list = append(list, e)
+	}
+	if q.Newest {
+		slices.Reverse(list)
+	}
+	return list, nil
+}
+
+func byTime(a, b Event) int { return a.Time.Compare(b.Time) }
+
+// troubles are the newest failures and deferrals of a domain.
+func (c *Console) troubles(ctx context.Context, domain mail.Domain) ([]Event, error) {
+	var all []Event
+	for _, kind := range []journal.Kind{journal.Failed, journal.Deferred, journal.Probe} {
+		list, err := c.gather(ctx, journal.Query{Domain: domain, Kind: kind, Since: time.Now().Add(-recently), Newest: true, Limit: mostRecent, Brief: true})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	slices.SortStableFunc(all, byTime)
+	return all[max(0, len(all)-mostRecent):], nil
+}
+
+// look adds what is known of destinations now, and which probes a message that waits for them was spared.
+func (c *Console) look(ctx context.Context, told *Why, domains []mail.Domain) error {
+	queued, err := c.queue.Destinations(ctx)
+	if err != nil {
+		return err
+	}
+	for _, domain := range domains[:min(len(domains), mostProspects)] {
+		p := Prospect{Domain: string(domain)}
+		if i := slices.IndexFunc(queued, func(d Destination) bool { return d.Domain == p.Domain }); i >= 0 {
+			p.Queued = &queued[i]
+		}
+		if c.outlook != nil {
+			plan, policy := c.outlook(ctx, domain)
+			p.Plan, p.Policy = &plan, policy
+		}
+		told.Destinations = append(told.Destinations, p)
+		if told.Message == nil {
+			continue
+		}
+		probes, err := c.probes(ctx, *told.Message, domain)
+		if err != nil {
+			return err
+		}
+		told.Probes = append(told.Probes, probes...)
+	}
+	return nil
+}
+
+// probes are the newest attempts with other messages that reached no host of a domain since the message came. They are joined by time: nothing is written for each message
+// that waits.
+func (c *Console) probes(ctx context.Context, m Message, domain mail.Domain) ([]Event, error) {
+	if m.Received == nil {
+		return nil, nil
+	}
+	var list []Event
+	for _, kind := range []journal.Kind{journal.Deferred, journal.Probe} {
+		seen := map[string]bool{"": kind != journal.Probe}
+		for e, err := range c.search(ctx, Search{}, journal.Query{Domain: domain, Kind: kind, Since: *m.Received, Newest: true, Limit: probeSearch, Brief: true}) {
+			if err != nil {
+				return nil, err
+			}
+			if e.Message == m.ID || seen[e.AttemptID] || !beforeMail(mail.Stage(e.Stage)) {
+				continue
+			}
+			seen[e.AttemptID] = e.AttemptID != ""
+			if list = append(list, e); len(list) == mostProbes {
+				break
+			}
+		}
+	}
+	slices.SortStableFunc(list, byTime)
+	return list[max(0, len(list)-mostProbes):], nil
+}
+
+// beforeMail says whether an attempt that ended at a stage reached nobody: it says the same of all mail to the domain.
+func beforeMail(s mail.Stage) bool {
+	return s != "" && slices.Index(mail.Stages(), s) < slices.Index(mail.Stages(), mail.StageStartTLS)
+}
