@@ -23,21 +23,21 @@ type BounceList struct {
 const usualPast = "24h"
 
 // bounceSearch reads the search for failures that a request is.
-func bounceSearch(r *http.Request) (Search, journal.Query, error) {
+func bounceSearch(r *http.Request, now time.Time) (Search, journal.Query, error) {
 	s, err := searchOf(r.URL.Query())
 	if err != nil {
 		return s, journal.Query{}, err
 	}
 	s.Since = cmp.Or(s.Since, usualPast)
 	s.Kind = cmp.Or(s.Kind, string(journal.Failed))
-	q, err := s.query(time.Now())
+	q, err := s.query(now)
 	q.Brief = true
 	return s, q, err
 }
 
 // listBounces answers with the newest failures in one object, in the order in which they happened; where the caller accepts typeLines, with one a line and without a bound.
 func (c *Console) listBounces(w http.ResponseWriter, r *http.Request) error {
-	s, q, err := bounceSearch(r)
+	s, q, err := bounceSearch(r, time.Now())
 	if err != nil {
 		return err
 	}

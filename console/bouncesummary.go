@@ -47,7 +47,8 @@ const othersName = "*"
 
 // summarizeBounces answers with a BounceSummary.
 func (c *Console) summarizeBounces(w http.ResponseWriter, r *http.Request) error {
-	s, q, err := bounceSearch(r)
+	now := time.Now()
+	s, q, err := bounceSearch(r, now)
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func (c *Console) summarizeBounces(w http.ResponseWriter, r *http.Request) error
 		return refuse("after: has no meaning in a summary")
 	}
 	if q.Until.IsZero() {
-		q.Until = time.Now()
+		q.Until = now
 	}
 	if !q.Since.Before(q.Until) {
 		return refuse("since: is not before until")

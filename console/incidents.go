@@ -31,7 +31,7 @@ type IncidentList struct {
 
 // listIncidents answers with the incidents of a time.
 func (c *Console) listIncidents(w http.ResponseWriter, r *http.Request) error {
-	s, q, err := bounceSearch(r)
+	s, q, err := bounceSearch(r, time.Now())
 	if err != nil {
 		return err
 	}

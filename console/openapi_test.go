@@ -75,10 +75,14 @@ func TestDocumentHasEveryKey(t *testing.T) {
 	_, schemas := openAPI(t)
 	for name, v := range map[string]any{
 		"Message": Message{}, "Recipient": Recipient{}, "Outcome": Outcome{}, "MessageList": MessageList{}, "Destination": Destination{}, "DestinationList": DestinationList{},
-		"Changed": Changed{}, "Selection": Selection{}, "Problem": Problem{},
+		"Event": Event{}, "BounceList": BounceList{}, "BounceSummary": BounceSummary{}, "Group": Group{}, "Incident": Incident{}, "IncidentList": IncidentList{},
+		"Why": Why{}, "Standing": Standing{}, "Handover": Handover{}, "Prospect": Prospect{}, "Changed": Changed{}, "Selection": Selection{}, "Problem": Problem{},
 	} {
 		var want, got []string
 		for _, field := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			if field.Anonymous {
+				continue // its fields stand beside it
+			}
 			key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			want = append(want, key)
 		}
@@ -98,7 +102,7 @@ func TestDocumentHasEveryKey(t *testing.T) {
 func TestAnswersAreThoseOfTheDocument(t *testing.T) {
 	check := newValidator(t)
 	q := &fakeQueue{messages: []queue.Message{messageOn(t, 7)}, destinations: []Destination{{Domain: "example.test", Health: HealthDead}}}
-	_, client := start(t, DefaultConfig(), q)
+	_, client := startWith(t, DefaultConfig(), toldOf(q))
 	for _, c := range []struct {
 		request *http.Request
 		status  int
@@ -116,6 +120,22 @@ func TestAnswersAreThoseOfTheDocument(t *testing.T) {
 		{post(t, "hold", `{}`), 400, false, nil},
 		{post(t, "explode", `{"all":true}`), 404, true, nil},
 		{post(t, "hold", `{"nobody":1}`), 400, true, nil},
+		{get(t, "/v1/why?what=0000000000007"), 200, false, nil},
+		{get(t, "/v1/why?what=you%40example.test"), 200, false, nil},
+		{get(t, "/v1/why?what=example.test"), 200, false, nil},
+		{get(t, "/v1/why?what=0000000000009"), 404, false, nil},
+		{get(t, "/v1/why?what=%20"), 400, false, nil},
+		{get(t, "/v1/why?what=example.test&how=1"), 400, true, nil},
+		{get(t, "/v1/bounces?since=2h&domain=example.test&code=550&status=5.1.1&limit=3"), 200, false, nil},
+		{get(t, "/v1/bounces?since=yesterday"), 400, false, nil},
+		{get(t, "/v1/bounces?kind=sad"), 400, true, nil},
+		{get(t, "/v1/bounces?status=9"), 400, false, nil},
+		{get(t, "/v1/bounces?after=x"), 400, false, nil},
+		{get(t, "/v1/bounces/summary?since=7d"), 200, false, nil},
+		{get(t, "/v1/bounces/summary?since=1h&until=2h"), 400, false, nil},
+		{get(t, "/v1/incidents"), 200, false, nil},
+		{get(t, "/v1/events?after=x"), 400, false, nil},
+		{get(t, "/v1/events?limit=1"), 400, true, nil},
 		{get(t, pathAlive), 200, false, nil},
 		{get(t, pathReady), 200, false, nil},
 		{get(t, pathDocument), 200, false, nil},
