@@ -16,6 +16,8 @@ func (w *Why) standing(r Recipient) Standing {
 	last := w.last(r.Recipient)
 	if last != nil {
 		s.Verdict = last.Verdict
+	} else if i := slices.IndexFunc(w.Probes, func(e Event) bool { return e.Domain == r.Domain }); i >= 0 && s.State == stateName(queue.Pending) {
+		s.Verdict = w.Probes[i].Verdict // what keeps all that waits keeps this one
 	}
 	switch {
 	case r.State == stateName(queue.Delivered):

@@ -46,7 +46,7 @@ func (b bouncesParseCommand) Run(sh *shell) error {
 		file = opened
 	}
 	defer file.Close()
-	judge, err := openJudge(sh)
+	judge, err := openJudge()
 	if err != nil {
 		return err
 	}

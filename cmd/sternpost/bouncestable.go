@@ -74,15 +74,15 @@ func (b bounceRows) row(e console.Event) error {
 
 // meaning is the category of a failure and its sentence; what was said, where nobody knows what it means.
 func (b bounceRows) meaning(e console.Event) string {
-	name := b.colour(e)(orDash(e.Category))
+	name, visible := b.colour(e)(orDash(e.Category)), len(orDash(e.Category))+len(": ")
 	if e.Hard {
 		name += ", hard"
+		visible += len(", hard")
 	}
 	sentence := e.Sentence
 	if sentence == "" || e.Category == "unknown" {
 		sentence = saidText(e)
 	}
-	visible := len(orDash(e.Category)) + len(": ") + len(", hard")
 	return name + ": " + strings.TrimLeft(wrapAfter(strings.Repeat(" ", visible)+plain(sentence), " ", columns-4, "    "), " ")
 }
 

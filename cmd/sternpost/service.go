@@ -131,8 +131,12 @@ func (s *service) openSubmission() error {
 }
 
 func (s *service) openConsole() error {
+	judge, err := openJudge()
+	if err != nil {
+		return withCode(exitConfig, err)
+	}
 	c, err := console.Open(s.config.Console, console.Deps{
-		Queue: asked{s.queue, &s.stopping}, Journal: s.store.Journal(), Outlook: s.carrier.Outlook, Metrics: s.metrics, Log: s.log, Directory: s.config.Queue.Directory,
+		Queue: asked{s.queue, &s.stopping}, Journal: s.store.Journal(), Judge: judge.entry, Outlook: s.carrier.Outlook, Metrics: s.metrics, Log: s.log, Directory: s.config.Queue.Directory,
 		Submission: submission.NewHTTP(s.config.Submission, submission.HTTPDeps{Intake: s.counted(), Client: clientOf, Log: s.log}),
 	})
 	if err != nil {

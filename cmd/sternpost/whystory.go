@@ -92,12 +92,15 @@ func (y whyStory) when(t *time.Time) string {
 // events prints what happened to the message: each attempt once, with what it came to for each recipient.
 func (y whyStory) events() {
 	shown := map[string]bool{}
-	for _, e := range y.told.Events {
+	for i, e := range y.told.Events {
 		at := e.Time.UTC().Format("2006-01-02 15:04:05Z")
 		switch {
 		case e.Kind == "accepted":
 			fmt.Fprintf(y.w, "%s  accepted\n", at)
 		case e.Attempt != nil:
+			if i > 0 {
+				fmt.Fprintln(y.w)
+			}
 			fmt.Fprintf(y.w, "%s  %s\n", at, y.paint.bold(fmt.Sprintf("attempt %d", e.Attempt.Number)))
 			y.tree(*e.Attempt)
 			shown[e.AttemptID] = true
@@ -127,7 +130,6 @@ func (y whyStory) tree(a mail.Attempt) {
 		fmt.Fprint(y.w, "  ")
 		y.outcome(o)
 	}
-	fmt.Fprintln(y.w)
 }
 
 // ended says of a failure that no attempt has decided why there is no other.
@@ -154,7 +156,7 @@ func (y whyStory) probes() {
 	if len(y.told.Probes) == 0 {
 		return
 	}
-	fmt.Fprintln(y.w, y.paint.faint("Meanwhile other mail was tried, for all that waits:"))
+	fmt.Fprintln(y.w, "\n"+y.paint.faint("Meanwhile other mail was tried, for all that waits:"))
 	for _, e := range y.told.Probes {
 		text := fmt.Sprintf("%s  %s: %s", e.Time.UTC().Format("2006-01-02 15:04:05Z"), e.Domain, saidText(e))
 		fmt.Fprintf(y.w, "  %s\n", wrapAfter(plain(text), " ", columns-2, strings.Repeat(" ", 24)))
