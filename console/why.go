@@ -23,7 +23,7 @@ type Why struct {
 	MoreWaiting bool      `json:"more_waiting"`
 	// Events are what happened, oldest first: to the message, with the trees of its attempts; or of late to the address, or of late wrong at the domain.
 	Events []Event `json:"events"`
-	// Probes are attempts with other mail that found the domains of the message, while it waited, out of reach.
+	// Probes are attempts with other mail that found the domains of the message out of reach, while it waited or shortly before it came.
 	Probes       []Event    `json:"probes"`
 	Destinations []Prospect `json:"destinations"`
 }
@@ -77,6 +77,7 @@ const (
 	mostProspects = 5 // the DNS is asked for each
 	probeSearch   = 300
 	recently      = 7 * 24 * time.Hour
+	probeRest     = 20 * time.Minute // longer than from one probe to the next
 )
 
 // why answers with the story of what is named.
@@ -234,7 +235,7 @@ func (c *Console) look(ctx context.Context, told *Why, domains []mail.Domain) er
 	return nil
 }
 
-// probes are the newest attempts with other messages that reached no host of a domain since the message came. They are joined by time: nothing is written for each message
+// probes are the newest attempts with other messages that reached no host of a domain since the message came, or shortly before: that one kept it from being tried. They are joined by time: nothing is written for each message
 // that waits.
 func (c *Console) probes(ctx context.Context, m Message, domain mail.Domain) ([]Event, error) {
 	if m.Received == nil {
@@ -243,7 +244,7 @@ func (c *Console) probes(ctx context.Context, m Message, domain mail.Domain) ([]
 	var list []Event
 	for _, kind := range []journal.Kind{journal.Deferred, journal.Probe} {
 		seen := map[string]bool{"": kind != journal.Probe}
-		for e, err := range c.search(ctx, Search{}, journal.Query{Domain: domain, Kind: kind, Since: *m.Received, Newest: true, Limit: probeSearch, Brief: true}) {
+		for e, err := range c.search(ctx, Search{}, journal.Query{Domain: domain, Kind: kind, Since: m.Received.Add(-probeRest), Newest: true, Limit: probeSearch, Brief: true}) {
 			if err != nil {
 				return nil, err
 			}

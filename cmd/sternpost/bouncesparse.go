@@ -46,7 +46,7 @@ func (b bouncesParseCommand) Run(sh *shell) error {
 		file = opened
 	}
 	defer file.Close()
-	judge, err := openJudge()
+	judge, err := openJudge(sh)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (b bouncesParseCommand) Run(sh *shell) error {
 }
 
 // parsed is a report in the words of the bounce log.
-func parsed(r dsn.Report, judge judge) parsedReport {
+func parsed(r dsn.Report, judge *judge) parsedReport {
 	told := parsedReport{From: r.From.String(), To: r.To.String(), ReportingMTA: r.ReportingMTA, EnvelopeID: r.EnvelopeID, MessageID: returnedID(r), Bounces: []console.Event{}}
 	for _, recipient := range r.Recipients {
 		told.Bounces = append(told.Bounces, parsedEvent(r, recipient, told.MessageID, judge))
@@ -73,7 +73,7 @@ func parsed(r dsn.Report, judge judge) parsedReport {
 	return told
 }
 
-func parsedEvent(r dsn.Report, to dsn.Recipient, messageID string, judge judge) console.Event {
+func parsedEvent(r dsn.Report, to dsn.Recipient, messageID string, judge *judge) console.Event {
 	at := to.LastAttempt
 	if at.IsZero() {
 		at = r.Date

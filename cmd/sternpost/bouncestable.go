@@ -58,17 +58,12 @@ func (b bounceRows) heading() {
 // row is one failure: when, who, where and the code; below it what it means. What is too long for its column stands on a line of its own.
 func (b bounceRows) row(e console.Event) error {
 	recipient, host := mail.Escape(orDash(e.Recipient)), mail.Escape(orDash(e.Host))
-	var text strings.Builder
-	fmt.Fprintf(&text, "%s  %-*s  ", e.Time.UTC().Format(stampLayout), recipientWidth, recipient)
-	if utf8.RuneCountInString(recipient) > recipientWidth {
-		fmt.Fprintf(&text, "\n%*s", timeWidth+recipientWidth+4, "")
+	first := fmt.Sprintf("%s  %-*s  ", e.Time.UTC().Format(stampLayout), recipientWidth, recipient)
+	over := max(0, utf8.RuneCountInString(host)-hostWidth)
+	if over > 0 || utf8.RuneCountInString(recipient) > recipientWidth {
+		first = strings.TrimRight(first, " ") + "\n" + strings.Repeat(" ", max(4, timeWidth+recipientWidth+4-over))
 	}
-	fmt.Fprintf(&text, "%-*s  ", hostWidth, host)
-	if utf8.RuneCountInString(host) > hostWidth {
-		fmt.Fprintf(&text, "\n%*s", timeWidth+recipientWidth+hostWidth+6, "")
-	}
-	fmt.Fprintf(&text, "%s\n    %s\n", codeText(e), b.meaning(e))
-	_, err := io.WriteString(b.w, text.String())
+	_, err := fmt.Fprintf(b.w, "%s%-*s  %s\n    %s\n", first, hostWidth, host, codeText(e), b.meaning(e))
 	return err
 }
 

@@ -59,12 +59,19 @@ func smallAgent(t *testing.T) []string {
 			IP: netip.MustParseAddr("192.0.2.1"),
 		}}},
 	}
+	return agentWith(t, console.Deps{Queue: smallQueue{m}})
+}
+
+// agentWith answers from d, and returns the environment in which it is found.
+func agentWith(t *testing.T, d console.Deps) []string {
+	t.Helper()
 	directory, err := os.MkdirTemp("", "queue") // t.TempDir may be longer than the path of a socket can be
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(directory) })
-	c, err := console.Open(console.DefaultConfig(), console.Deps{Queue: smallQueue{m}, Directory: directory})
+	d.Directory = directory
+	c, err := console.Open(console.DefaultConfig(), d)
 	if err != nil {
 		t.Fatal(err)
 	}

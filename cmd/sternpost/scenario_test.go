@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -38,6 +40,7 @@ func TestMain(m *testing.M) {
 //	silent-socket         an agent on the submission socket never says anything; connected socket waits until somebody has connected to it
 //	taken FILE            writes the messages that it took to FILE: commands, then content
 //	reached N             waits until N messages have come to it to their end
+//	until PATTERN ARGS... runs sternpost again and again until its output has a line that the pattern fits
 //	exit-sendmail STATUS ARGS...  runs sendmail and compares the exit status, as exit does
 //	http FILE METHOD PATH [BODY FIELD: VALUE...]  asks the API; FILE gets the status and the answer
 func TestScenarios(t *testing.T) {
@@ -47,7 +50,7 @@ func TestScenarios(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dns": startDNS, "mx": startMX, "heard": writeHeard, "exit": expectStatus, "silent": startSilent, "connected": waitConnected,
 			"ready": waitReady, "submit": submitMessage, "arrived": waitArrived, "asked": waitAsked, "signal": signalAgent, "http": askHTTP,
-			"socket": startSocket, "silent-socket": startSilentSocket, "taken": writeTaken, "reached": waitReached, "exit-sendmail": expectSendmail,
+			"socket": startSocket, "silent-socket": startSilentSocket, "taken": writeTaken, "until": waitUntil, "reached": waitReached, "exit-sendmail": expectSendmail,
 		},
 		RequireExplicitExec: true,
 	})
@@ -159,6 +162,22 @@ func writeHeard(ts *testscript.TestScript, neg bool, args []string) {
 // expectStatus compares exact statuses, which the word exec cannot.
 func expectStatus(ts *testscript.TestScript, neg bool, args []string) {
 	expectProgram(ts, neg, "sternpost", args)
+}
+
+func waitUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN ARGS...")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for began := time.Now(); time.Since(began) < patient; <-again.C {
+		if ts.Exec("sternpost", args[1:]...) == nil && pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("no %s in the output of %q", args[0], args[1:])
 }
 
 func expectSendmail(ts *testscript.TestScript, neg bool, args []string) {

@@ -34,6 +34,7 @@ type service struct {
 	submission *submission.Server
 	console    *console.Console
 	doors      *doors
+	judge      judge
 }
 
 // openService builds the rooms and opens the listeners. The store comes first: its lock says that no other agent owns the directory.
@@ -71,6 +72,7 @@ func (s *service) openQueue() error {
 	if err != nil {
 		return withCode(exitConfig, err)
 	}
+	s.judge.rules.Store(rules)
 	q, err := queue.New(s.config.Queue, queue.Deps{
 		Store: s.store, Deliverer: s.carrier, Log: s.log, Observer: s.metrics, Hostname: s.hostname, Handles: attemptsByHandles(), Seed: rand.Uint64(),
 		Suppression: s.config.Suppression, Rules: rules,
@@ -131,12 +133,8 @@ func (s *service) openSubmission() error {
 }
 
 func (s *service) openConsole() error {
-	judge, err := openJudge()
-	if err != nil {
-		return withCode(exitConfig, err)
-	}
 	c, err := console.Open(s.config.Console, console.Deps{
-		Queue: asked{s.queue, &s.stopping}, Journal: s.store.Journal(), Judge: judge.entry, Outlook: s.carrier.Outlook, Metrics: s.metrics, Log: s.log, Directory: s.config.Queue.Directory,
+		Queue: asked{s.queue, &s.stopping}, Journal: s.store.Journal(), Judge: s.judge.entry, Outlook: s.carrier.Outlook, Metrics: s.metrics, Log: s.log, Directory: s.config.Queue.Directory,
 		Submission: submission.NewHTTP(s.config.Submission, submission.HTTPDeps{Intake: s.counted(), Client: clientOf, Log: s.log}),
 	})
 	if err != nil {
@@ -204,6 +202,7 @@ func (s *service) adopt(fresh *configuration) error {
 		return err // not reached: loadConfig has checked it
 	}
 	s.queue.ReloadRules(rules)
+	s.judge.rules.Store(rules)
 	s.submission.SetUsers(users)
 	s.level.SetLevel(fresh.Log.level())
 	s.tellRestart(fresh)
