@@ -24,34 +24,35 @@ const module = "sternpost"
 // house yet.
 func plan() map[string][]string {
 	return map[string][]string{
-		".":                 {},
-		"mail":              {},
-		"resolver/dnstest":  {},
-		"delivery/smtptest": {},
-		"resolver":          {"mail"},
-		"tlspolicy":         {"mail"},
-		"dsn":               {"mail"},
-		"journal":           {"mail"},
-		"bounce":            {"mail", "journal"},
-		"webhook":           {"mail", "journal"},
-		"delivery":          {"mail", "resolver", "tlspolicy"},
-		"queue":             {"mail", "journal", "bounce", "dsn"},
-		"queue/spool":       {"mail", "journal", "queue"},
-		"queue/postgres":    {"mail", "journal", "queue"},
-		"queue/storetest":   {"mail", "journal", "queue"},
-		"submission":        {"mail", "queue"},
-		"console":           {"mail", "journal", "queue", "bounce"},
-		"lab":               {"mail", "resolver/dnstest", "delivery/smtptest"},
-		"cmd/sternpost":     {"*"},
-		"test/bench":        {"*"},
-		"test/crash":        {"*"},
-		"test/interop":      {"*"},
+		".":                   {},
+		"mail":                {},
+		"resolver/dnstest":    {},
+		"delivery/smtptest":   {},
+		"resolver":            {"mail"},
+		"tlspolicy":           {"mail"},
+		"dsn":                 {"mail"},
+		"journal":             {"mail"},
+		"bounce":              {"mail", "journal"},
+		"webhook":             {"mail", "journal"},
+		"delivery":            {"mail", "resolver", "tlspolicy"},
+		"queue":               {"mail", "journal", "bounce", "dsn"},
+		"queue/spool":         {"mail", "journal", "queue"},
+		"queue/postgres":      {"mail", "journal", "queue"},
+		"queue/storetest":     {"mail", "journal", "queue"},
+		"submission":          {"mail", "queue"},
+		"console":             {"mail", "journal", "queue", "bounce"},
+		"console/openapitest": {},
+		"lab":                 {"mail", "resolver/dnstest", "delivery/smtptest"},
+		"cmd/sternpost":       {"*"},
+		"test/bench":          {"*"},
+		"test/crash":          {"*"},
+		"test/interop":        {"*"},
 	}
 }
 
 // testRooms may be imported by every test.
 func testRooms() []string {
-	return []string{"resolver/dnstest", "delivery/smtptest", "queue/storetest"}
+	return []string{"resolver/dnstest", "delivery/smtptest", "queue/storetest", "console/openapitest"}
 }
 
 // homes says where a foreign package may be imported, so that it can be replaced by changing one place.

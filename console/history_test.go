@@ -51,10 +51,8 @@ func TestMessagesThatAreGone(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &m); err != nil || response.StatusCode != 200 {
 		t.Fatalf("%v, %d %s", err, response.StatusCode, text)
 	}
-	request := get(t, "/v1/messages/"+id)
-	response.Body = body(text)
-	if ok, wrong := check.ValidateHttpResponse(request, response); !ok {
-		t.Errorf("%v", wrong)
+	if err := check.CheckAnswer(get(t, "/v1/messages/"+id), response, []byte(text)); err != nil {
+		t.Error(err)
 	}
 	if m.InQueue || m.Sender != "me@client.test" || m.MessageID != "m@client.test" || m.Peer != "app at 192.0.2.1" || m.Received == nil || !m.Received.Equal(at) || len(m.Recipients) != 4 {
 		t.Fatalf("got %s", text)

@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"reflect"
@@ -11,27 +10,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pb33f/libopenapi"
-	validator "github.com/pb33f/libopenapi-validator"
-
+	"sternpost/console/openapitest"
 	"sternpost/queue"
 )
 
-// newValidator reads the document, which must be one of OpenAPI 3.1.
-func newValidator(t *testing.T) validator.Validator {
+// newValidator reads the document.
+func newValidator(t *testing.T) *openapitest.Document {
 	t.Helper()
-	parsed, err := libopenapi.NewDocument([]byte(document))
+	d, err := openapitest.Read([]byte(document))
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, errs := validator.NewValidator(parsed)
-	if len(errs) > 0 {
-		t.Fatal(errs)
-	}
-	if ok, wrong := v.ValidateDocument(); !ok {
-		t.Fatalf("%+v", wrong)
-	}
-	return v
+	return d
 }
 
 type schema struct {
@@ -150,22 +140,11 @@ func TestAnswersAreThoseOfTheDocument(t *testing.T) {
 		}
 		response, text := ask(t, client, c.request)
 		c.request.Body = io.NopCloser(bytes.NewReader(body))
-		if ok, wrong := check.ValidateHttpRequest(c.request); !ok && !c.loose {
-			t.Errorf("the request %s %s %s is not one of the document: %v", c.request.Method, c.request.URL, body, wrong)
+		if err := check.CheckRequest(c.request, body); err != nil != c.loose {
+			t.Errorf("the request %s %s %s: %v", c.request.Method, c.request.URL, body, err)
 		}
-		response.Body = io.NopCloser(strings.NewReader(text))
-		if ok, wrong := check.ValidateHttpResponse(c.request, response); !ok || response.StatusCode != c.status {
-			t.Errorf("%s %s: %d %s\n%v", c.request.Method, c.request.URL, response.StatusCode, text, errors.Join(asErrors(wrong)...))
+		if err := check.CheckAnswer(c.request, response, []byte(text)); err != nil || response.StatusCode != c.status {
+			t.Errorf("%s %s: %d %s\n%v", c.request.Method, c.request.URL, response.StatusCode, text, err)
 		}
 	}
-}
-
-func body(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }
-
-func asErrors[E error](list []E) []error {
-	var errs []error
-	for _, e := range list {
-		errs = append(errs, e)
-	}
-	return errs
 }
