@@ -71,6 +71,12 @@ func (c *Console) guarded(answers http.Handler) http.Handler {
 			answerProblem(w, problem{http.StatusUnauthorized, "send a token of the section [console] as Authorization: Bearer"})
 			return
 		}
+		if !c.shares.take(user) {
+			w.Header().Set("Retry-After", "10")
+			answerProblem(w, problem{http.StatusTooManyRequests, "too many requests of " + user + " are being answered; wait for some of them"})
+			return
+		}
+		defer c.shares.giveBack(user)
 		caller := CallerOf(r)
 		caller.User = user
 		answers.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))

@@ -89,6 +89,7 @@ type Console struct {
 	admin      net.Listener
 	listeners  []net.Listener
 	ending     chan struct{} // closed when answers that have no end of their own should end
+	shares     shares        // of what is being answered over TCP
 }
 
 // Open listens on the admin socket, and on what the configuration says.

@@ -134,7 +134,7 @@ func (d *Document) parameters(o operation, r *http.Request) error {
 	given := r.URL.Query()
 	list, _ := o.says["parameters"].([]any)
 	for i, p := range list {
-		says, _ := p.(map[string]any)
+		at, says := d.follow(fmt.Sprintf("%s/parameters/%d", o.at, i), p)
 		key, _ := says["name"].(string)
 		var values []string
 		switch says["in"] {
@@ -147,7 +147,7 @@ func (d *Document) parameters(o operation, r *http.Request) error {
 		if required, _ := says["required"].(bool); required && len(values) == 0 {
 			return fmt.Errorf("the parameter %s is missing", key)
 		}
-		if err := d.values(fmt.Sprintf("%s/parameters/%d/schema", o.at, i), key, values); err != nil {
+		if err := d.values(at+"/schema", key, values); err != nil {
 			return err
 		}
 	}
@@ -155,6 +155,22 @@ func (d *Document) parameters(o operation, r *http.Request) error {
 		return fmt.Errorf("the parameter %s is not in the document", key)
 	}
 	return nil
+}
+
+// follow gives what stands at a place, or where it refers to.
+func (d *Document) follow(at string, v any) (string, map[string]any) {
+	says, _ := v.(map[string]any)
+	other, refers := says["$ref"].(string)
+	if !refers {
+		return at, says
+	}
+	var found any = d.root
+	for _, key := range strings.Split(strings.TrimPrefix(other, "#/"), "/") {
+		within, _ := found.(map[string]any)
+		found = within[key]
+	}
+	says, _ = found.(map[string]any)
+	return other, says
 }
 
 // values judges the values of one parameter: as what they are written as, or as text; alone, or as a list.
@@ -195,10 +211,7 @@ func (d *Document) CheckAnswer(r *http.Request, answer *http.Response, body []by
 	if !known {
 		return fmt.Errorf("the status %s is not in the document", status)
 	}
-	at := o.at + "/responses/" + status
-	if other, refers := says["$ref"].(string); refers {
-		at = other
-	}
+	at, _ := d.follow(o.at+"/responses/"+status, says)
 	return d.content(at+"/content", answer.Header.Get("Content-Type"), body)
 }
 
