@@ -1,6 +1,7 @@
 package dsn
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -12,61 +13,145 @@ const (
 	indent    = "    "
 )
 
-// humanWriter writes the part for people, in paragraphs.
-type humanWriter struct{ b strings.Builder }
+// Letter is what a report tells people, for the template of its text. Nothing in it can break the report: what comes from strangers is escaped and cut.
+type Letter struct {
+	Reporter   string // our host name
+	Headline   Action // that a reader must know of first
+	Only       string // the recipient, where it is but one with a plain and short address
+	Recipients []LetterRecipient
+	Returned   Returned
+}
 
-// human is the part for people, who may know nothing of mail servers. note tells what is returned of their message.
-func (r Report) human(note string) part {
-	var h humanWriter
-	for i, recipient := range r.Recipients {
-		if i > 0 {
-			h.paragraph("* * *")
-		}
-		h.recipient(recipient)
+// Returned is what stands in the report of the message that it is about.
+type Returned string
+
+// What may be returned.
+const (
+	ReturnedNothing   Returned = ""
+	ReturnedMessage   Returned = "message"   // all of it
+	ReturnedHeader    Returned = "header"    // as was asked for, or because nothing failed
+	ReturnedLong      Returned = "long"      // the header: the message is too long
+	ReturnedUnfit     Returned = "unfit"     // the header: the message cannot be returned unchanged
+	ReturnedBeginning Returned = "beginning" // of the header, which is too long
+)
+
+// LetterRecipient is one recipient of a Letter.
+type LetterRecipient struct {
+	Address  string // as people write it
+	Original string // that the sender first wrote, if it is another one
+	Action   Action
+	Status   string
+	Cause    Cause
+	Reason   string
+	Host     string   // that gave Reply
+	Reply    []string // its lines
+	Tried    []LetterHost
+	More     int // hosts that were tried and are not in Tried
+	InDoubt  bool
+	// LastAttempt and RetryUntil are in UTC, or zero.
+	LastAttempt, RetryUntil time.Time
+}
+
+// LetterHost is one host that was tried.
+type LetterHost struct {
+	Name, Address string
+	Times         int // 0: it was not tried, and Reason says why
+	Last          time.Time
+	Reason        string
+}
+
+// Cause is what a failure comes to for the sender: what there is to do about it.
+type Cause string
+
+// The causes.
+const (
+	CauseHost    Cause = "host"    // host unknown
+	CauseNoMail  Cause = "no-mail" // the domain takes no mail
+	CauseAddress Cause = "address" // the mailbox does not exist
+	CauseFull    Cause = "full"    // the mailbox is full
+	CauseSize    Cause = "size"    // the message is too large
+	CausePolicy  Cause = "policy"  // they do not want it
+	CauseContent Cause = "content" // its form cannot be taken
+	CauseRoute   Cause = "route"   // a mistake of an administrator
+	CauseOther   Cause = "other"
+)
+
+// cause is found by the status (RFC 3463 s3), and by our own words for hosts that are unknown.
+func (r Recipient) cause() Cause {
+	s := r.status()
+	switch {
+	case strings.HasPrefix(r.Reason, "host unknown") || s == mail.Status{5, 1, 2}:
+		return CauseHost
+	case s == mail.Status{5, 1, 10}:
+		return CauseNoMail
+	case s[1] == 1 && s[2] != 8 && s[2] != 7:
+		return CauseAddress
+	case s[1] == 2 && s[2] == 1:
+		return CauseAddress
+	case s[1] == 2 && s[2] == 2:
+		return CauseFull
+	case s[1] == 2 && s[2] == 3 || s[1] == 3 && s[2] == 4:
+		return CauseSize
+	case s[1] == 7:
+		return CausePolicy
+	case s[1] == 6:
+		return CauseContent
+	case s[1] == 4 && s[2] == 6:
+		return CauseRoute
 	}
-	h.paragraph(strings.TrimSpace("This report was made by the mail system at " + foreign(r.ReportingMTA) +
-		". Details for its administrators are attached. " + note))
-	text := strings.TrimSuffix(h.b.String(), "\r\n")
-	p := part{mediaType: "text/plain; charset=us-ascii", octets: []byte(text)}
+	return CauseOther
+}
+
+// human is the part for people, who may know nothing of mail servers, and the subject.
+func (r Report) human(returned Returned) (part, string) {
+	letter := r.letter(returned)
+	text := r.Text
+	if text == nil {
+		text = builtin(English)
+	}
+	body, subject, err := text.render(letter)
+	if err != nil { // a template that works with samples and not with this
+		body, subject, _ = builtin(English).render(letter)
+	}
+	p := part{mediaType: "text/plain; charset=us-ascii", octets: []byte(body)}
 	if !isASCII(p.octets) {
 		p.mediaType, p.encoding = "text/plain; charset=utf-8", encodingQuoted
 	}
-	return p
+	return p, subject
 }
 
-func (h *humanWriter) recipient(r Recipient) {
-	h.paragraph(r.opening())
-	h.paragraph(cut(printable(r.Reason), maxQuoted))
-	h.reply(r)
-	if r.InDoubt {
-		h.paragraph(r.doubt())
+func (r Report) letter(returned Returned) Letter {
+	l := Letter{Reporter: foreign(r.ReportingMTA), Headline: r.headline(), Returned: returned}
+	if address := r.Recipients[0].Final.String(); len(r.Recipients) == 1 && len(address) <= 40 && isASCII(address) {
+		l.Only = address
 	}
-	h.paragraph(r.outlook())
-}
-
-func (r Recipient) opening() string {
-	message := "Your message to " + r.name() + " "
-	switch r.Action {
-	case Failed:
-		return message + "could not be delivered."
-	case Delayed:
-		return message + "has not been delivered yet."
-	case Relayed:
-		return message + "was passed on to a mail server that does not confirm deliveries."
-	case Expanded:
-		return message + "was delivered, and sent on to several addresses."
+	for _, recipient := range r.Recipients {
+		l.Recipients = append(l.Recipients, recipient.letter())
 	}
-	return message + "was delivered."
+	return l
 }
 
-// name is the recipient as people write it, with the address that the sender first wrote if it is another one.
+func (r Recipient) letter() LetterRecipient {
+	l := LetterRecipient{
+		Address: r.name(), Action: r.Action, Status: r.status().String(), Cause: r.cause(), Reason: cut(printable(r.Reason), maxQuoted), Host: foreign(r.RemoteMTA),
+		Reply: r.replyLines(), More: r.NotListed, InDoubt: r.InDoubt && (r.Action == Failed || r.Action == Delayed), LastAttempt: r.LastAttempt.UTC(), RetryUntil: r.RetryUntil.UTC(),
+	}
+	if r.otherOriginal() {
+		l.Original = foreign(r.Original)
+	}
+	for _, h := range r.Tried {
+		l.Tried = append(l.Tried, LetterHost{foreign(h.Name), foreign(h.Address), h.Times, h.Last.UTC(), foreign(h.Reason)})
+	}
+	if len(l.Tried) == 1 && l.Tried[0].Times == 1 && len(l.Reply) > 0 {
+		l.Tried = nil // the reply says it all
+	}
+	return l
+}
+
+// name is the recipient as people write it.
 func (r Recipient) name() string {
 	local := strings.TrimSuffix(r.Final.String(), string(r.Final.Domain))
-	name := printable(local + r.Final.Domain.Unicode())
-	if !r.otherOriginal() {
-		return name
-	}
-	return name + " (you wrote to " + foreign(r.Original) + ")"
+	return printable(local + r.Final.Domain.Unicode())
 }
 
 // otherOriginal says whether ORCPT names another mailbox than Final.
@@ -75,77 +160,52 @@ func (r Recipient) otherOriginal() bool {
 	return mailbox && r.Original != "" && parseAddress(r.Original) != r.Final
 }
 
-// reply quotes what the remote said, each of its lines as a line.
-func (h *humanWriter) reply(r Recipient) {
+// replyLines are what the remote said, each of its lines as a line.
+func (r Recipient) replyLines() []string {
 	if r.Diagnostic.IsZero() {
-		return
+		return nil
 	}
-	server := "The other mail server"
-	if r.RemoteMTA != "" {
-		server = "The mail server " + foreign(r.RemoteMTA)
+	if len(r.Diagnostic.Lines) == 0 {
+		return []string{verbatim(r.Diagnostic)}
 	}
-	h.paragraph(server + " said:")
+	var lines []string
 	left := maxQuoted
 	for _, line := range r.Diagnostic.Lines {
 		line = mail.Escape(line)
-		h.quote(cut(line, left))
+		lines = append(lines, cut(line, left))
 		if left -= len(line); left <= 0 {
 			break
 		}
 	}
-	if len(r.Diagnostic.Lines) == 0 {
-		h.quote(verbatim(r.Diagnostic))
-	}
-	h.b.WriteString("\r\n")
-}
-
-func (r Recipient) doubt() string {
-	const why = "the message was sent, but the connection broke before the other side confirmed it."
-	switch r.Action {
-	case Failed:
-		return "It may have been delivered all the same: " + why + " Ask the recipient before you send it again."
-	case Delayed:
-		return "It may have been delivered already: " + why + " It may arrive twice."
-	}
-	return ""
-}
-
-// outlook is what happens next.
-func (r Recipient) outlook() string {
-	switch {
-	case r.Action == Failed:
-		return "It will not be tried again."
-	case r.Action == Delayed && r.RetryUntil.IsZero():
-		return "It is tried again. You need not send it again."
-	case r.Action == Delayed:
-		return "It is tried again until " + forPeople(r.RetryUntil) +
-			". You need not send it again. If it cannot be delivered by then, another report tells you so."
-	case r.Action == Relayed:
-		return "You may hear no more about it."
-	}
-	return ""
-}
-
-func forPeople(t time.Time) string {
-	return t.UTC().Format("Monday, 2 January 2006, 15:04") + " UTC"
+	return lines
 }
 
 // foreign is a stranger's word within a sentence of ours.
 func foreign(text string) string { return cut(printable(text), 300) }
 
-// paragraph writes text and an empty line; nothing when there is no text.
-func (h *humanWriter) paragraph(text string) {
-	lines := wrap(text, textWidth, longWord) // addresses and links stay whole
-	if len(lines) == 0 {
-		return
+// layOut breaks the text of a template into lines: paragraphs, which an empty line ends, and lines that are indented, which stay lines.
+func layOut(text string) string {
+	var lines, paragraph []string
+	end := func() {
+		lines = append(lines, wrap(strings.Join(paragraph, " "), textWidth, longWord)...) // addresses and links stay whole
+		paragraph = nil
 	}
-	h.b.WriteString(strings.Join(lines, "\r\n") + "\r\n\r\n")
-}
-
-// quote writes one line of a stranger, indented.
-func (h *humanWriter) quote(line string) {
-	width := textWidth - len(indent)
-	for _, line := range wrap(line, width, width) {
-		h.b.WriteString(indent + line + "\r\n")
+	for line := range strings.SplitSeq(text, "\n") {
+		line = strings.TrimRight(line, "\r\t ")
+		switch quoted, isQuoted := strings.CutPrefix(line, indent); {
+		case isQuoted:
+			end()
+			for _, piece := range wrap(quoted, textWidth-len(indent), textWidth-len(indent)) {
+				lines = append(lines, indent+piece)
+			}
+		case line == "":
+			end()
+			lines = append(lines, "")
+		default:
+			paragraph = append(paragraph, line)
+		}
 	}
+	end()
+	lines = slices.CompactFunc(lines, func(a, b string) bool { return a == "" && b == "" })
+	return strings.Trim(strings.Join(lines, "\r\n"), "\r\n") + "\r\n"
 }

@@ -13,7 +13,7 @@ const maxLine = 998
 // enclosure is what is returned of the message, and what people are told about it.
 type enclosure struct {
 	part
-	note string
+	returned Returned
 }
 
 // enclose reads the original and decides how much of it is returned, and as what. The zero enclosure: there is nothing to return.
@@ -29,13 +29,13 @@ func (r Report) enclose() (enclosure, error) {
 	lines := normalize(content)
 	switch {
 	case !complete:
-		return encloseHeader(header, "Your message is too long to be returned; the beginning of its header is attached."), nil
+		return encloseHeader(header, ReturnedBeginning), nil
 	case r.HeadersOnly || !r.any(Failed): // RFC 3461 s4.3
-		return encloseHeader(header, "The header of your message is attached."), nil
+		return encloseHeader(header, ReturnedHeader), nil
 	case len(content) > MaxOriginal:
-		return encloseHeader(header, "Your message is too long to be returned; its header is attached."), nil
+		return encloseHeader(header, ReturnedLong), nil
 	case !fits(lines) || !utf8.Valid(header):
-		return encloseHeader(header, "Your message has lines or characters that cannot be returned unchanged; its header is attached."), nil
+		return encloseHeader(header, ReturnedUnfit), nil
 	}
 	return encloseMessage(header, lines), nil
 }
@@ -101,7 +101,7 @@ func fits(lines []byte) bool {
 
 // encloseMessage returns lines, which fit, in full.
 func encloseMessage(header, lines []byte) enclosure {
-	e := enclosure{part{mediaType: "message/rfc822", octets: lines}, "Your message is attached."}
+	e := enclosure{part{mediaType: "message/rfc822", octets: lines}, ReturnedMessage}
 	if !isASCII(header) {
 		e.mediaType = "message/global" // RFC 6532 s3.7
 	}
@@ -112,9 +112,9 @@ func encloseMessage(header, lines []byte) enclosure {
 }
 
 // encloseHeader returns a header alone. One that is broken is encoded (RFC 3462 s2).
-func encloseHeader(header []byte, note string) enclosure {
+func encloseHeader(header []byte, returned Returned) enclosure {
 	lines := normalize(header)
-	e := enclosure{part{mediaType: "text/rfc822-headers", octets: lines}, note}
+	e := enclosure{part{mediaType: "text/rfc822-headers", octets: lines}, returned}
 	switch {
 	case !fits(lines) || !utf8.Valid(lines):
 		e.encoding = encodingQuoted

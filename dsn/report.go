@@ -49,6 +49,9 @@ type Report struct {
 	EnvelopeID   string    // ENVID, decoded (RFC 3461 s4.4); empty: none was given
 	Recipients   []Recipient
 
+	// Text is how it is told to people; nil: in English.
+	Text *Text
+
 	// Original opens the message. It is called once, and not more than MaxOriginal+1 octets are read. Nil: nothing is returned.
 	Original func() (io.ReadCloser, error)
 	// HeadersOnly is RET=HDRS (RFC 3461 s4.3): the body is not returned. It never is when no recipient has failed.

@@ -34,21 +34,25 @@ func (r Report) WriteTo(w io.Writer) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	parts := []part{r.human(original.note), r.status()}
+	human, subject := r.human(original.returned)
+	parts := []part{human, r.status()}
 	if original.mediaType != "" {
 		parts = append(parts, original.part)
 	}
-	text, err := r.compose(parts, messageID(original.octets))
+	text, err := r.compose(parts, heading{subject, messageID(original.octets)})
 	if err != nil {
 		return 0, err
 	}
 	return bytes.NewReader(text).WriteTo(w)
 }
 
-func (r Report) compose(parts []part, about string) ([]byte, error) {
+// heading is what depends on the parts: the subject, and the Message-ID of the message that the report is about, or empty.
+type heading struct{ subject, about string }
+
+func (r Report) compose(parts []part, h heading) ([]byte, error) {
 	boundary := r.boundary(parts)
 	var b bytes.Buffer
-	r.writeHeader(&b, boundary, about)
+	r.writeHeader(&b, boundary, h)
 	if has8Bit(parts) { // RFC 2045 s6.4: what is around must say so too
 		b.WriteString("Content-Transfer-Encoding: 8bit\r\n")
 	}
@@ -68,37 +72,20 @@ func (r Report) compose(parts []part, about string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// writeHeader writes the header of the report. about is the Message-ID of the message that it is about, or empty.
-func (r Report) writeHeader(b *bytes.Buffer, boundary, about string) {
+// writeHeader writes the header of the report.
+func (r Report) writeHeader(b *bytes.Buffer, boundary string, h heading) {
 	from := parseAddress(r.From.String()) // in the one form that is compared
 	fmt.Fprintf(b, "From: Mail Delivery System <%s>\r\n", from)
 	fmt.Fprintf(b, "To: <%s>\r\n", r.To)
-	fmt.Fprintf(b, "Subject: %s\r\n", r.subject())
+	fmt.Fprintf(b, "Subject: %s\r\n", h.subject)
 	fmt.Fprintf(b, "Date: %s\r\n", r.Date.Format(time.RFC1123Z))
 	fmt.Fprintf(b, "Message-ID: <%s>\r\n", r.MessageID)
-	if about != "" { // RFC 5322 s3.6.4: a mail reader shows the report with the message
-		fmt.Fprintf(b, "In-Reply-To: %s\r\nReferences: %s\r\n", about, about)
+	if h.about != "" { // RFC 5322 s3.6.4: a mail reader shows the report with the message
+		fmt.Fprintf(b, "In-Reply-To: %s\r\nReferences: %s\r\n", h.about, h.about)
 	}
 	b.WriteString("Auto-Submitted: auto-replied\r\n") // RFC 3834 s5
 	b.WriteString("MIME-Version: 1.0\r\n")
 	fmt.Fprintf(b, "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=%q\r\n", boundary)
-}
-
-// subject names the recipient where there is but one with a plain and short address.
-func (r Report) subject() string {
-	message := "Your message"
-	if address := r.Recipients[0].Final.String(); len(r.Recipients) == 1 && len(address) <= 40 && isASCII(address) {
-		message += " to " + address
-	}
-	switch r.headline() {
-	case Failed:
-		return message + " could not be delivered"
-	case Delayed:
-		return message + " is delayed"
-	case Relayed:
-		return message + " was passed on"
-	}
-	return message + " was delivered"
 }
 
 func has8Bit(parts []part) bool {

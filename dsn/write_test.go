@@ -145,13 +145,13 @@ func TestSubject(t *testing.T) {
 		Failed: "could not be delivered", Delayed: "is delayed", Relayed: "was passed on", Delivered: "was delivered", Expanded: "was delivered",
 	} {
 		r.Recipients[0].Action = action
-		if got := r.subject(); got != "Your message to bob@example.org "+want {
+		if _, got := r.human(ReturnedNothing); got != "Your message to bob@example.org "+want {
 			t.Errorf("%s: %s", action, got)
 		}
 	}
 	r.Recipients[0].Action = Delivered
 	r.Recipients = append(r.Recipients, Recipient{Action: Delayed})
-	if got := r.subject(); got != "Your message is delayed" {
+	if _, got := r.human(ReturnedNothing); got != "Your message is delayed" {
 		t.Error(got)
 	}
 }

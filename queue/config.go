@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"sternpost/dsn"
 	"sternpost/mail"
 )
 
@@ -16,6 +17,8 @@ type Config struct {
 	Lifetime        time.Duration   `toml:"lifetime" doc:"How long a message is tried."`
 	ReportLifetime  time.Duration   `toml:"report_lifetime" doc:"How long our own reports are tried."`
 	DelayNotice     time.Duration   `toml:"delay_notice" doc:"When the sender is told that a message still waits; once. 0: never."`
+	ReportLanguage  string          `toml:"report_language" doc:"The language of the part of reports that is for people: \"en\" or \"de\"."`
+	ReportTemplate  string          `toml:"report_template" doc:"A file with a template of your own for that part, in the form of Go's text/template; empty: the one of the language. docs/operations.md tells what it gets. It is read at the start and at a reload."`
 	Backoff         []time.Duration `toml:"backoff" doc:"The delays from the end of one attempt to the next; the last one repeats. Shorter at first than RFC 5321 s4.5.4.1 asks, for the sake of greylisting."`
 	Jitter          float64         `toml:"jitter" doc:"Each delay is longer or shorter by up to this share of it, so that messages which failed together do not come back together."`
 	InDoubt         string          `toml:"in_doubt" doc:"What to do when a message was sent and no answer came: \"retry\" (it may arrive twice) or \"hold\" (a person decides)."`
@@ -43,7 +46,7 @@ type Override struct {
 // DefaultConfig is what an empty section means.
 func DefaultConfig() Config {
 	return Config{
-		Directory: "/var/lib/sternpost", Lifetime: 5 * 24 * time.Hour, ReportLifetime: 2 * 24 * time.Hour, DelayNotice: 4 * time.Hour,
+		Directory: "/var/lib/sternpost", Lifetime: 5 * 24 * time.Hour, ReportLifetime: 2 * 24 * time.Hour, DelayNotice: 4 * time.Hour, ReportLanguage: string(dsn.English),
 		Backoff: []time.Duration{
 			time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 40 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour,
 		},
@@ -68,6 +71,9 @@ func (c Config) Check() error {
 	}
 	if c.InDoubt != inDoubtRetry && c.InDoubt != inDoubtHold {
 		errs = append(errs, fmt.Errorf("queue.in_doubt: %q is not retry or hold", c.InDoubt))
+	}
+	if _, err := dsn.NewText(dsn.Language(c.ReportLanguage)); err != nil {
+		errs = append(errs, fmt.Errorf("queue.report_language: %w", err))
 	}
 	for i, o := range c.PerDestinations {
 		errs = append(errs, o.check(fmt.Sprintf("queue.destinations[%d]", i)))

@@ -28,6 +28,7 @@ import (
 	"go.uber.org/zap"
 
 	"sternpost/bounce"
+	"sternpost/dsn"
 	"sternpost/journal"
 	"sternpost/mail"
 )
@@ -79,6 +80,7 @@ type Queue struct {
 	handles     int
 	clock       clock
 	owing       *owing
+	text        atomic.Pointer[dsn.Text] // of reports
 
 	accepted chan Owed
 	finished chan []result
@@ -122,6 +124,11 @@ func New(c Config, d Deps) (*Queue, error) {
 		resolved: make(chan siteFound, 16), pokes: make(chan struct{}, 1), asks: make(chan func(*schedule)), ended: make(chan ended, c.MaxAttempts),
 		quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
+	text, err := reportText(c)
+	if err != nil {
+		return nil, err
+	}
+	q.text.Store(text)
 	seen, err := latest(d.Store)
 	if err != nil {
 		return nil, fmt.Errorf("the journal: %w", err)
@@ -155,6 +162,11 @@ func (q *Queue) Reload(c Config) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
+	text, err := reportText(c)
+	if err != nil {
+		return err
+	}
+	q.text.Store(text)
 	q.config.Store(&c)
 	q.poke()
 	return nil

@@ -148,7 +148,7 @@ func (q *Queue) report(o Owed, about []dsn.Recipient, t terms) dsn.Report {
 	return dsn.Report{
 		From: mail.Address{Local: "MAILER-DAEMON", Domain: mail.Domain(q.hostname)}, To: o.Envelope.From.Address,
 		MessageID: mark + "@" + q.hostname, Date: t.now, Boundary: "report-" + mark, ReportingMTA: q.hostname, Received: o.Received,
-		EnvelopeID: o.Envelope.EnvelopeID, HeadersOnly: o.Envelope.Return == "HDRS", Recipients: about,
+		EnvelopeID: o.Envelope.EnvelopeID, HeadersOnly: o.Envelope.Return == "HDRS", Recipients: about, Text: q.text.Load(),
 		Original: func() (io.ReadCloser, error) { return o.Content.Open() },
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"slices"
 
 	"sternpost/mail"
+	"sternpost/queue"
 	"sternpost/submission"
 )
 
@@ -22,7 +24,7 @@ type configCommand struct {
 type configCheckCommand struct{}
 
 func (configCheckCommand) Help() string {
-	return `Reads the file and the environment as every command does, and names each mistake with its line; also the files of users and of the certificate. Exit status: 0, or 78 where something is wrong.
+	return `Reads the file and the environment as every command does, and names each mistake with its line; also the files of users, of the certificate and of the template of reports. Exit status: 0, or 78 where something is wrong.
 
 Example:
 
@@ -40,7 +42,7 @@ func (configCheckCommand) Run(sh *shell) error {
 	c, err := loadConfig(sh)
 	if err == nil {
 		// Only the agent has to be able to read these, so that no other command looks.
-		if err = submission.CheckFiles(c.Submission); err != nil {
+		if err = errors.Join(submission.CheckFiles(c.Submission), queue.CheckFiles(c.Queue)); err != nil {
 			err = withCode(exitConfig, err)
 		}
 	}

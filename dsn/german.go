@@ -1,0 +1,57 @@
+package dsn
+
+// german is the template of reports in German.
+const german = `{{define "subject"}}Ihre Nachricht{{with .Only}} an {{.}}{{end}} {{if eq .Headline "failed"}}konnte nicht zugestellt werden
+{{- else if eq .Headline "delayed"}}ist verzögert
+{{- else if eq .Headline "relayed"}}wurde weitergegeben
+{{- else}}wurde zugestellt{{end}}{{end}}
+
+{{define "date"}}{{.Format "02.01.2006, 15:04"}} Uhr (UTC){{end}}
+
+{{define "text"}}{{range $n, $r := .Recipients}}{{if $n}}
+* * *
+
+{{end}}Ihre Nachricht an {{.Address}}{{with .Original}} (Sie schrieben an {{.}}){{end}}
+{{if eq .Action "failed"}}konnte nicht zugestellt werden{{if eq .Cause "host"}}: Host unbekannt (host unknown){{end}}.
+{{else if eq .Action "delayed"}}ist noch nicht zugestellt.
+{{else if eq .Action "relayed"}}wurde an einen Mailserver weitergegeben, der Zustellungen nicht bestätigt.
+{{else if eq .Action "expanded"}}wurde zugestellt und an mehrere Adressen weitergegeben.
+{{else}}wurde zugestellt.
+{{end}}
+{{with .Reason}}Der Grund, wie ihn unser Mailserver nennt: {{.}}{{end}}
+
+{{if .Reply}}{{if .Host}}Der Mailserver {{.Host}}{{else}}Der andere Mailserver{{end}} sagte dazu:
+
+{{range .Reply}}    {{.}}
+{{end}}
+{{end}}{{if and .Tried (or (eq .Action "failed") (eq .Action "delayed"))}}Was versucht wurde:
+
+{{range .Tried}}    {{.Name}}{{with .Address}} ({{.}}){{end}}: {{if .Times}}{{if eq .Times 1}}einmal{{else}}{{.Times}}-mal{{end}}{{if not .Last.IsZero}}, zuletzt am {{template "date" .Last}}{{end}}{{else}}nicht versucht{{end}}{{with .Reason}}: {{.}}{{end}}
+{{end}}{{if .More}}    und {{.More}} weitere
+{{end}}
+{{end}}{{if .InDoubt}}Vielleicht ist sie {{if eq .Action "failed"}}trotzdem{{else}}schon{{end}} angekommen: Sie wurde übertragen, aber die Verbindung brach ab, bevor die andere Seite sie bestätigte.
+{{if eq .Action "failed"}}Fragen Sie den Empfänger, bevor Sie sie noch einmal senden.{{else}}Sie kann doppelt ankommen.{{end}}
+
+{{end}}{{if eq .Action "failed"}}{{if eq .Cause "host"}}Was Sie tun können: Prüfen Sie den Teil der Adresse hinter dem @; er kann einen Tippfehler haben, oder es gibt die Domain nicht mehr.
+{{else if eq .Cause "no-mail"}}Was Sie tun können: Diese Domain nimmt keine E-Mail an; fragen Sie den Empfänger nach einer anderen Adresse.
+{{else if eq .Cause "address"}}Was Sie tun können: Prüfen Sie die Adresse auf Tippfehler, oder fragen Sie den Empfänger nach der richtigen.
+{{else if eq .Cause "full"}}Was Sie tun können: Sagen Sie dem Empfänger auf anderem Weg, dass sein Postfach voll ist, und senden Sie die Nachricht später noch einmal.
+{{else if eq .Cause "size"}}Was Sie tun können: Senden Sie eine kleinere Nachricht, oder legen Sie große Dateien dort ab, wo der Empfänger sie abholen kann.
+{{else if eq .Cause "policy"}}Was Sie tun können: Die andere Seite lehnt die Nachricht nach ihren Regeln ab. Zeigen Sie diesen Bericht denen, die Ihr Mailsystem betreiben, oder dem Empfänger.
+{{else if eq .Cause "content"}}Was Sie tun können: Die andere Seite kann eine Nachricht dieser Form nicht annehmen. Senden Sie sie in einer anderen, zum Beispiel ohne Sonderzeichen in Adressen.
+{{else if eq .Cause "route"}}Was Sie tun können: Zeigen Sie diesen Bericht denen, die Ihr Mailsystem oder das des Empfängers betreiben; dort ist ein Fehler.
+{{else if not .InDoubt}}Was Sie tun können: Senden Sie die Nachricht später noch einmal. Geht auch das nicht, zeigen Sie diesen Bericht denen, die Ihr Mailsystem betreiben.
+{{end}}
+Es wird nicht weiter versucht.
+{{else if eq .Action "delayed"}}Es wird weiter versucht{{if not .RetryUntil.IsZero}}, bis {{template "date" .RetryUntil}}{{end}}. Sie müssen sie nicht noch einmal senden.
+{{if not .RetryUntil.IsZero}}Gelingt es bis dahin nicht, sagt Ihnen das ein weiterer Bericht.{{end}}
+{{else if eq .Action "relayed"}}Vielleicht hören Sie nicht mehr davon.
+{{end}}
+{{end}}
+Diesen Bericht hat das Mailsystem {{.Reporter}} geschrieben. Einzelheiten für seine Betreiber hängen an.
+{{if eq .Returned "message"}}Ihre Nachricht hängt an.
+{{else if eq .Returned "header"}}Der Kopf Ihrer Nachricht hängt an.
+{{else if eq .Returned "long"}}Ihre Nachricht ist zu lang für diesen Bericht; ihr Kopf hängt an.
+{{else if eq .Returned "unfit"}}Ihre Nachricht hat Zeilen oder Zeichen, die nicht unverändert zurückgegeben werden können; ihr Kopf hängt an.
+{{else if eq .Returned "beginning"}}Ihre Nachricht ist zu lang für diesen Bericht; der Anfang ihres Kopfes hängt an.
+{{end}}{{end}}`
