@@ -20,7 +20,7 @@ type kind struct {
 	change func(*Report)
 }
 
-// kinds are 20 ways in which mail fails. `make interop` has their reports read by other programs.
+// kinds are 20 ways in which mail fails, and one with an address in UTF-8. `make interop` has their reports read by other programs.
 func kinds() []kind {
 	const over = "the lifetime of the message ended; the last attempt: "
 	return []kind{
@@ -49,6 +49,7 @@ func kinds() []kind {
 			r.Recipients[0].OriginalType, r.Recipients[0].Original = "", ""
 		}},
 		{"in-doubt", mail.Status{4, 4, 2}, "", over + "the connection was lost after the final dot", func(r *Report) { r.Recipients[0].InDoubt = true }},
+		{"expired-dns", mail.Status{4, 4, 3}, "", over + "the name servers of example.org do not answer", nil},
 		{"tls-required", mail.Status{4, 7, 5}, "", over + "the certificate of the host is not that of its name", nil},
 		{"by-operator", mail.Status{5, 0, 0}, "450 4.2.0 try again", "returned to the sender by the operator", nil},
 	}

@@ -50,9 +50,12 @@ func programs() map[string]string {
 		"s-nail":             "/usr/bin/s-nail",
 		"php-cli":            "/usr/bin/php[0-9].[0-9]",
 		"nmap":               "/usr/bin/nmap",
-		"curl":               "/usr/bin/curl",
-		"nodejs":             "/usr/bin/node",
-		"nodemailer":         filepath.Join(cacheDirectory(), "npm", "node_modules", "nodemailer", "package.json"),
+		"libsisimai-perl":    "/usr/share/perl5/Sisimai.pm",
+		"libmail-deliverystatus-bounceparser-perl": "/usr/share/perl5/Mail/DeliveryStatus/BounceParser.pm",
+		"python3-flufl.bounce":                     "/usr/lib/python3/dist-packages/flufl/bounce/__init__.py",
+		"curl":                                     "/usr/bin/curl",
+		"nodejs":                                   "/usr/bin/node",
+		"nodemailer":                               filepath.Join(cacheDirectory(), "npm", "node_modules", "nodemailer", "package.json"),
 	}
 }
 
