@@ -55,7 +55,7 @@ func TestAlarms(t *testing.T) {
 func TestTypo(t *testing.T) {
 	for domain, want := range map[mail.Domain]mail.Domain{
 		"gmial.com": "gmail.com", "gmai.com": "gmail.com", "gmaill.com": "gmail.com", "gmail.con": "gmail.com", "gnail.co": "gmail.com", "hotmial.com": "hotmail.com",
-		"yaho.com": "yahoo.com", "outlok.com": "outlook.com", "t-onlnie.de": "t-online.de", "gmx.dee": "gmx.de", "gmx.d": "gmx.de",
+		"yaho.com": "yahoo.com", "outlok.com": "outlook.com", "t-onlnie.de": "t-online.de", "gmx.dee": "gmx.de", "gmx.d": "gmx.de", "gxm.de": "gmx.de",
 		"outlook.de": "", "gmail.com": "", "example.net": "", "xyz.com": "", "mx.de": "gmx.de", "ab.de": "", "": "",
 	} {
 		got, ok := Typo(domain)

@@ -85,6 +85,13 @@ func TestIncidentOfASender(t *testing.T) {
 	if len(list) != 1 || list[0].Sentence != "3 messages from example.org refused since 00:00: who sent the mail could not be verified" || list[0].Key != "authentication example.org" {
 		t.Errorf("%+v", list)
 	}
+	refused := failing(c, time.Unix(0, 0), "1", func(e *journal.Entry) { e.Status, e.Reply = mail.Status{5, 1, 8}, []string{"553 5.1.8 no"} })
+	if list := Gather(slices.Values([]Event{refused}), 1); list[0].Key != "rejected-sender example.org" {
+		t.Errorf("%+v", list)
+	}
+	if ip := named([]string{"550-127.0.0.2 is what list.example says", "550 of [203.0.113.9]: see 5.7.1"}); ip != netip.MustParseAddr("203.0.113.9") {
+		t.Errorf("the reply names %s", ip)
+	}
 	for host, want := range map[string]string{"mx.three.co.uk": "three.co.uk", "a.b.example.com.": "example.com", "localhost": "localhost", "MX.Example.DE": "example.de", "": ""} {
 		if got := organization(host); got != want {
 			t.Errorf("%s belongs to %s", host, got)

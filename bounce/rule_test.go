@@ -1,6 +1,7 @@
 package bounce
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,6 +86,8 @@ func TestPhrases(t *testing.T) {
 		{"user (is |)(not|un) (known|found)", "user not known", true},
 		{"user (is |)(not|un) (known|found)", "user is not found", true},
 		{"user (is |)(not|un) (known|found)", "user is", false},
+		{"user (gone|unknown $)", "user unknown here", false},
+		{"user (gone|unknown $)", "user unknown", true},
 		{"mailbox (full|is full)", "mailbox is full", true},
 		{"boite pleine", "Boîte pleine", true},
 		{"用户不存在", "<用户不存在>", true},
@@ -102,6 +105,15 @@ func TestPhrases(t *testing.T) {
 		if fits != row.fits {
 			t.Errorf("%q in %q: %v", row.phrase, row.text, fits)
 		}
+	}
+}
+
+func TestOfLongTextTheBeginningCounts(t *testing.T) {
+	if list := words(strings.Repeat("a", 10*maxText)); len(list) != 1 || len(list[0]) != maxText {
+		t.Errorf("%d words, the first of %d octets", len(list), len(list[0]))
+	}
+	if list := words(strings.Repeat("a-", 10*maxText)); len(list) != maxWords {
+		t.Errorf("%d words", len(list))
 	}
 }
 
@@ -127,6 +139,9 @@ func TestForeignReports(t *testing.T) {
 		if f.Code != row.code || f.Status.String() != row.status || f.Stage != row.stage || f.Host != row.host {
 			t.Errorf("%s: %d %s %s %s", row.diagnostic, f.Code, f.Status, f.Stage, f.Host)
 		}
+	}
+	if lines := unwrap("550 5.1.1 nobody 503 5.0.0 Need RCPT (recipient)").Lines; !slices.Equal(lines, []string{"550 5.1.1 nobody"}) {
+		t.Errorf("%q", lines)
 	}
 	a, _ := mail.ParseAddress("a@example.net")
 	f := FromReport(a, mail.Status{5, 1, 1}, "host mx.example.org[192.0.2.1] said: 550 no", "mx.example.net")
