@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sternpost/bounce"
+	"sternpost/journal"
+	"sternpost/mail"
 )
 
 // answered is the answer to a question, read into v.
@@ -106,8 +110,45 @@ func TestSummaryCounts(t *testing.T) {
 	if g := told.Domains[0]; g.Last.Sub(*g.First).Round(time.Minute) != time.Hour {
 		t.Errorf("from %s to %s", g.First, g.Last)
 	}
-	if len(told.Incidents) != 1 || told.Incidents[0].Messages != 5 {
-		t.Errorf("incidents are made of the failures and deferrals of the time that is asked for: %+v", told.Incidents)
+}
+
+// Equal causes of several messages are one line, those that will not work are alarms; deferrals count, successes do not.
+func TestIncidents(t *testing.T) {
+	b := new(book)
+	for i := range leastMessages {
+		e := failedAt(time.Duration(5-i)*time.Minute, "you@example.test", 550)
+		e.Message = fmt.Sprint(i)
+		if i == 0 {
+			e.Kind = journal.Deferred
+		}
+		delivered := e
+		delivered.Kind, delivered.Message = journal.Delivered, fmt.Sprint(100+i)
+		b.write(e, delivered)
+	}
+	typo := failedAt(time.Minute, "you@gmial.com", 0)
+	typo.Status, typo.Reply, typo.Host, typo.Stage, typo.Reason = mail.Status{5, 1, 2}, nil, "", mail.StageResolve, "host unknown: gmial.com does not exist (NXDOMAIN)"
+	b.write(typo, typo)
+	rules, err := bounce.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, client := startWith(t, DefaultConfig(), Deps{Queue: &fakeQueue{}, Journal: b, Judge: func(e journal.Entry) bounce.Verdict { return rules.Classify(bounce.FromEntry(e)) }})
+	var told IncidentList
+	answered(t, client, "/v1/incidents?since=1h", &told)
+	if len(told.Incidents) != 1 || told.Incidents[0].Messages != 3 || told.Incidents[0].Failed != 2 || told.Incidents[0].Deferred != 1 {
+		t.Errorf("%+v", told.Incidents)
+	}
+	if len(told.Alarms) != 1 || told.Alarms[0].Events != 2 || told.Alarms[0].Suggestion != "gmail.com" {
+		t.Errorf("%+v", told.Alarms)
+	}
+	var summary BounceSummary
+	answered(t, client, "/v1/bounces/summary?since=1h", &summary)
+	if len(summary.Incidents) != 1 || len(summary.Alarms) != 1 {
+		t.Errorf("%+v", summary)
+	}
+	b.write(journal.Entry{Kind: "broken"})
+	if response, _ := ask(t, client, get(t, "/v1/incidents?since=1h")); response.StatusCode != http.StatusInternalServerError {
+		t.Error(response.Status)
 	}
 }
 

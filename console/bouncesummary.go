@@ -19,10 +19,10 @@ type BounceSummary struct {
 	Count       int       `json:"count"`
 	Before      int       `json:"before"`
 	// The groups of each list, the largest first.
-	Categories []Group    `json:"categories"`
-	Domains    []Group    `json:"domains"`
-	Hosts      []Group    `json:"hosts"`
-	Incidents  []Incident `json:"incidents"`
+	Categories []Group `json:"categories"`
+	Domains    []Group `json:"domains"`
+	Hosts      []Group `json:"hosts"`
+	IncidentList
 }
 
 // Group is what failures have in common.
@@ -65,7 +65,7 @@ func (c *Console) summarizeBounces(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	if summary.Incidents, err = c.incidentsOf(r.Context(), q); err != nil {
+	if summary.IncidentList, err = c.incidentsOf(r.Context(), q); err != nil {
 		return err
 	}
 	answer(w, summary)

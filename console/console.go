@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"sternpost/bounce"
 	"sternpost/journal"
 	"sternpost/mail"
 	"sternpost/queue"
@@ -43,10 +44,8 @@ type Deps struct {
 	Queue Queue
 	// Journal tells of messages that are gone. Nil: nothing.
 	Journal journal.Journal
-	// Judge says what a failure means. Nil: nobody does, and no failure has a category.
-	Judge func(journal.Entry) Verdict
-	// Incidents finds equal causes among entries that tell of failures and of deferrals. Nil: there are none.
-	Incidents func(iter.Seq2[journal.Entry, error]) ([]Incident, error)
+	// Judge says what a failure or a deferral means. Nil: nobody does, and none has a category.
+	Judge func(journal.Entry) bounce.Verdict
 	// Outlook is the plan that an attempt for a domain would have now: the answers of the DNS, and each host with why it would be skipped; and what connections there must
 	// prove. Nil: it is not known.
 	Outlook func(ctx context.Context, domain mail.Domain) (plan mail.Attempt, policy string)
@@ -80,8 +79,7 @@ type Console struct {
 	config     Config
 	queue      Queue
 	journal    journal.Journal
-	judge      func(journal.Entry) Verdict
-	incidents  func(iter.Seq2[journal.Entry, error]) ([]Incident, error)
+	judge      func(journal.Entry) bounce.Verdict
 	outlook    func(context.Context, mail.Domain) (mail.Attempt, string)
 	submission http.Handler
 	metrics    *Metrics
@@ -98,7 +96,7 @@ func Open(c Config, d Deps) (*Console, error) {
 		return nil, err
 	}
 	s := &Console{
-		config: c, queue: d.Queue, journal: d.Journal, judge: d.Judge, incidents: d.Incidents, outlook: d.Outlook,
+		config: c, queue: d.Queue, journal: d.Journal, judge: d.Judge, outlook: d.Outlook,
 		submission: d.Submission, metrics: d.Metrics, log: d.Log, ending: make(chan struct{}),
 	}
 	if s.log == nil {

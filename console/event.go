@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"sternpost/bounce"
 	"sternpost/journal"
 	"sternpost/mail"
 )
@@ -70,7 +71,15 @@ func (c *Console) verdictOn(e journal.Entry) Verdict {
 	if c.judge == nil {
 		return Verdict{Permanent: e.Code/100 == 5}
 	}
-	return c.judge(e)
+	return VerdictOf(c.judge(e))
+}
+
+// VerdictOf is v as callers see it.
+func VerdictOf(v bounce.Verdict) Verdict {
+	return Verdict{
+		Category: string(v.Category), Hard: v.Hard, Permanent: v.Permanent, Cause: string(v.Cause), Fault: string(v.Fault),
+		Sentence: v.Sentence, Advice: v.Action, Link: v.Link,
+	}
 }
 
 func cursorText(c journal.Cursor) string {

@@ -6,62 +6,139 @@ import (
 	"net/http"
 	"time"
 
+	"sternpost/bounce"
 	"sternpost/journal"
 )
 
-// Incident is one cause of many failures.
+// Incident is one cause of many failures and deferrals.
 type Incident struct {
-	Category   string    `json:"category"`
-	Fault      string    `json:"fault"`
+	Key         string    `json:"key"` // of the cause, the same at all times
+	Category    string    `json:"category"`
+	Fault       string    `json:"fault"`
+	Messages    int       `json:"messages"`
+	AtLeast     bool      `json:"at_least"` // there were more messages than could be counted
+	Failed      int       `json:"failed"`
+	Deferred    int       `json:"deferred"`
+	First       time.Time `json:"first"`
+	Last        time.Time `json:"last"`
+	Domains     []string  `json:"domains"`
+	MoreDomains bool      `json:"more_domains"`
+	Address     string    `json:"address"` // ours, as the remote names it; empty: it does not
+	Sentence    string    `json:"sentence"`
+	Advice      string    `json:"advice"`
+	Link        string    `json:"link"`
+}
+
+// Alarm is something that will never work, told early.
+type Alarm struct {
+	Kind       string    `json:"kind"`
 	Domain     string    `json:"domain"`
-	Host       string    `json:"host"`
-	Messages   int       `json:"messages"`
-	Recipients int       `json:"recipients"`
+	Suggestion string    `json:"suggestion"` // the domain that may be meant; empty: none
+	Events     int       `json:"events"`     // failures and deferrals that showed it
 	First      time.Time `json:"first"`
 	Last       time.Time `json:"last"`
 	Sentence   string    `json:"sentence"`
 	Advice     string    `json:"advice"`
-	Link       string    `json:"link"`
 }
 
-// IncidentList is the answer to the question for incidents, those that began last at the end.
+// IncidentList is the answer to the question for incidents, the most frequent first.
 type IncidentList struct {
 	Incidents []Incident `json:"incidents"`
+	Alarms    []Alarm    `json:"alarms"`
 }
 
-// listIncidents answers with the incidents of a time.
+// Bounds of incidents.
+const (
+	leastMessages = 3 // that make one
+	mostAlarms    = 100
+)
+
+// listIncidents answers with the incidents and alarms of a time.
 func (c *Console) listIncidents(w http.ResponseWriter, r *http.Request) error {
-	s, q, err := bounceSearch(r, time.Now())
+	_, q, err := bounceSearch(r, time.Now())
 	if err != nil {
 		return err
 	}
-	if s.After != "" {
-		return refuse("after: has no meaning among incidents")
-	}
-	list, err := c.incidentsOf(r.Context(), q)
+	told, err := c.incidentsOf(r.Context(), q)
 	if err != nil {
 		return err
 	}
-	answer(w, IncidentList{list})
+	answer(w, told)
 	return nil
 }
 
 // incidentsOf looks for equal causes in what a query finds, deferrals too: what is wrong shows in them first.
-func (c *Console) incidentsOf(ctx context.Context, q journal.Query) ([]Incident, error) {
-	list := []Incident{}
-	if c.incidents == nil || c.journal == nil {
-		return list, nil
+func (c *Console) incidentsOf(ctx context.Context, q journal.Query) (IncidentList, error) {
+	told := IncidentList{Incidents: []Incident{}, Alarms: []Alarm{}}
+	if c.judge == nil || c.journal == nil {
+		return told, nil
 	}
-	q.Kind = ""
-	found, err := c.incidents(c.failures(ctx, q))
-	return append(list, found...), err
+	var failure error
+	alarms := map[[2]string]int{} // places in told.Alarms
+	events := func(yield func(bounce.Event) bool) {
+		for e, err := range c.failures(ctx, q) {
+			if err != nil {
+				failure = err
+				return
+			}
+			judged := bounce.Event{Entry: e, Verdict: c.judge(e)}
+			for _, a := range bounce.Alarms(judged) {
+				told.alarm(alarms, a, e.Cursor.Time)
+			}
+			if !yield(judged) {
+				return
+			}
+		}
+	}
+	for _, i := range bounce.Gather(events, leastMessages) {
+		told.Incidents = append(told.Incidents, incidentOf(i))
+	}
+	return told, failure
 }
 
-// failures yields the failures and the deferrals of a query, one kind after the other, which are found without reading what went well.
+// alarm counts one alarm.
+func (l *IncidentList) alarm(known map[[2]string]int, a bounce.Alarm, at time.Time) {
+	key := [2]string{string(a.Kind), string(a.Domain)}
+	i, counted := known[key]
+	if !counted {
+		if len(l.Alarms) == mostAlarms {
+			return
+		}
+		i = len(l.Alarms)
+		known[key] = i
+		l.Alarms = append(l.Alarms, Alarm{
+			Kind: string(a.Kind), Domain: string(a.Domain), Suggestion: string(a.Suggestion), Sentence: a.Sentence, Advice: a.Action, First: at.UTC(), Last: at.UTC(),
+		})
+	}
+	told := &l.Alarms[i]
+	told.Events++
+	if at.Before(told.First) {
+		told.First = at.UTC()
+	}
+	if at.After(told.Last) {
+		told.Last = at.UTC()
+	}
+}
+
+func incidentOf(i bounce.Incident) Incident {
+	told := Incident{
+		Key: i.Key, Category: string(i.Category), Fault: string(i.Fault), Messages: i.Messages, AtLeast: i.AtLeast, Failed: i.Failed, Deferred: i.Deferred,
+		First: i.First.UTC(), Last: i.Last.UTC(), Domains: []string{}, MoreDomains: i.MoreDomains, Sentence: i.Sentence, Advice: i.Action, Link: i.Link,
+	}
+	for _, d := range i.Domains {
+		told.Domains = append(told.Domains, string(d))
+	}
+	if i.Address.IsValid() {
+		told.Address = i.Address.String()
+	}
+	return told
+}
+
+// failures yields the failures and the deferrals of a query, one kind after the other: so they are found without reading what went well.
 func (c *Console) failures(ctx context.Context, q journal.Query) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
 		for _, kind := range []journal.Kind{journal.Failed, journal.Deferred} {
-			q.Kind = kind
+			q.Kind, q.Brief = kind, false // an alarm may be in the tree
 			for e, err := range c.journal.Find(ctx, q) {
 				if !yield(e, err) || err != nil {
 					return

@@ -65,7 +65,7 @@ func TestDocumentHasEveryKey(t *testing.T) {
 	_, schemas := openAPI(t)
 	for name, v := range map[string]any{
 		"Message": Message{}, "Recipient": Recipient{}, "Outcome": Outcome{}, "MessageList": MessageList{}, "Destination": Destination{}, "DestinationList": DestinationList{},
-		"Event": Event{}, "BounceList": BounceList{}, "BounceSummary": BounceSummary{}, "Group": Group{}, "Incident": Incident{}, "IncidentList": IncidentList{},
+		"Event": Event{}, "BounceList": BounceList{}, "BounceSummary": BounceSummary{}, "Group": Group{}, "Incident": Incident{}, "Alarm": Alarm{}, "IncidentList": IncidentList{},
 		"Why": Why{}, "Standing": Standing{}, "Handover": Handover{}, "Prospect": Prospect{}, "Changed": Changed{}, "Selection": Selection{}, "Problem": Problem{},
 	} {
 		var want, got []string

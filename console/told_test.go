@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"sternpost/bounce"
 	"sternpost/journal"
 	"sternpost/mail"
 )
@@ -78,23 +79,11 @@ func failedAt(ago time.Duration, recipient string, code int) journal.Entry {
 }
 
 // judgeByCode is a judge that tells 550 from all else.
-func judgeByCode(e journal.Entry) Verdict {
+func judgeByCode(e journal.Entry) bounce.Verdict {
 	if e.Code == 550 {
-		return Verdict{Category: "bad-mailbox", Hard: true, Permanent: true, Fault: "recipient", Sentence: "There is no such mailbox.", Advice: "Check the address."}
+		return bounce.Verdict{Category: "bad-mailbox", Hard: true, Permanent: true, Fault: "recipient", Sentence: "There is no such mailbox.", Action: "Check the address."}
 	}
-	return Verdict{Category: "greylisted", Fault: "their-policy", Sentence: "The host wants us to come back."}
-}
-
-// oneIncident counts what it is told.
-func oneIncident(list iter.Seq2[journal.Entry, error]) ([]Incident, error) {
-	in := Incident{Category: "bad-mailbox"}
-	for _, err := range list {
-		if err != nil {
-			return nil, err
-		}
-		in.Messages++
-	}
-	return []Incident{in}, nil
+	return bounce.Verdict{Category: "greylisted", Fault: "their-policy", Sentence: "The host wants us to come back."}
 }
 
 // planFor is an outlook with one host that would be skipped.
@@ -123,5 +112,5 @@ func lately() *book {
 
 // toldOf is all that a console can be handed.
 func toldOf(q Queue) Deps {
-	return Deps{Queue: q, Journal: lately(), Judge: judgeByCode, Incidents: oneIncident, Outlook: planFor}
+	return Deps{Queue: q, Journal: lately(), Judge: judgeByCode, Outlook: planFor}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"net/netip"
 	"os"
@@ -62,6 +63,15 @@ func diaryOf(t *testing.T) diary {
 		{Kind: journal.Delivered, Message: "0000000000001", Recipient: to.String(), Domain: to.Domain, Code: 250, Host: "mx.example.test", Reply: outcome.Reply.Lines, AttemptID: "a", Attempt: &tree},
 		failed, {Kind: journal.Failed, Message: "0000000000002", Recipient: "me@unknown.test", Domain: "unknown.test", Status: mail.Status{5, 1, 2}, Stage: mail.StageResolve, Reason: "host unknown"},
 	}
+	for i := range 3 {
+		list = append(list, journal.Entry{
+			Kind: journal.Deferred, Message: fmt.Sprint(i), Recipient: "me@listed.test", Domain: "listed.test", Code: 421, Status: mail.Status{4, 7, 0}, Stage: mail.StageGreeting, Host: "mx.listed.test",
+			Reply: []string{"421 4.7.0 203.0.113.9 is listed at a block list"},
+		})
+	}
+	list = append(list, journal.Entry{
+		Kind: journal.Failed, Message: "0000000000003", Recipient: "me@gmial.com", Domain: "gmial.com", Status: mail.Status{5, 1, 2}, Stage: mail.StageResolve, Reason: "host unknown: gmial.com does not exist (NXDOMAIN)",
+	})
 	for i := range list {
 		list[i].Cursor.Time = now.Add(time.Duration(i-10) * time.Minute)
 	}
@@ -83,9 +93,6 @@ func tellingAgent(t *testing.T) []string {
 			Recipients: []queue.RecipientState{{State: queue.Delivered}},
 		}},
 		Journal: diaryOf(t), Judge: told.entry,
-		Incidents: func(iter.Seq2[journal.Entry, error]) ([]console.Incident, error) {
-			return []console.Incident{{Messages: 214, Sentence: "our address 203.0.113.9 is listed", Advice: "Ask to be taken off."}}, nil
-		},
 		Outlook: func(context.Context, mail.Domain) (mail.Attempt, string) { return mail.Attempt{}, "in clear" },
 	})
 }
@@ -116,7 +123,7 @@ func TestBouncesJSONHasTheDocumentedKeys(t *testing.T) {
 		{[]string{"why", "0000000000001"}, why},
 		{[]string{"why", "example.test"}, map[string]string{"": "why", "events[]": "Event", "destinations[]": "Prospect", "destinations[].queued": "Destination", "destinations[].plan": "Attempt"}},
 		{[]string{"bounces"}, map[string]string{"": "bounces", "bounces[]": "Event"}},
-		{[]string{"bounces", "summary"}, map[string]string{"": "bounces summary", "categories[]": "Group", "domains[]": "Group", "hosts[]": "Group", "incidents[]": "Incident"}},
+		{[]string{"bounces", "summary"}, map[string]string{"": "bounces summary", "categories[]": "Group", "domains[]": "Group", "hosts[]": "Group", "incidents[]": "Incident", "alarms[]": "Alarm"}},
 		{[]string{"bounces", "parse", "../../dsn/testdata/" + aReport(t)}, map[string]string{"": "bounces parse", "bounces[]": "Event"}},
 	} {
 		var v any
@@ -169,7 +176,7 @@ func TestStoriesForPeople(t *testing.T) {
 	environ := tellingAgent(t)
 	for _, c := range []struct{ args, want []string }{
 		{[]string{"bounces"}, []string{"TIME (UTC)", "bad-mailbox, hard: ", "550 5.1.1", "-   5.1.2", "bad-domain, hard: "}},
-		{[]string{"bounces", "summary"}, []string{"! 214 messages since", "203.0.113.9 is listed", "  Ask to be taken off.", "2 failures from", "#####"}},
+		{[]string{"bounces", "summary"}, []string{"! 3 messages ", "203.0.113.9", "! gmial.com does not exist; gmail.com may be meant.", " failures from", "#####"}},
 		{[]string{"why", "0000000000001"}, []string{"attempt 1\n", "taken by    mx.example.test [192.0.2.1]", "over        TLS 1.3, certificate verified", "answer      250 queued as 4XyZ"}},
 		{[]string{"why", "you@example.test"}, []string{"1 message for example.test", "What happened of late", "delivered"}},
 		{[]string{"why", "example.test"}, []string{"dead: no host", "policy      in clear"}},

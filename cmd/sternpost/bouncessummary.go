@@ -42,7 +42,7 @@ func (b bouncesSummaryCommand) Run(sh *shell) error {
 
 func printBounceSummary(w io.Writer, p paint, told console.BounceSummary) error {
 	var b strings.Builder
-	p.incidents(&b, told.Incidents)
+	p.incidents(&b, told.IncidentList)
 	period := shortDuration(told.Until.Sub(told.Since))
 	fmt.Fprintf(&b, "%s from %s to %s, %s\n", p.bold(count(told.Count, "failure")), stamp(told.Since), stamp(told.Until), beforeText(told.Before, period))
 	for _, list := range []struct {
@@ -64,20 +64,26 @@ func beforeText(before int, period string) string {
 	return fmt.Sprintf("%d in the %s before", before, period)
 }
 
-// incidents prints each cause of many failures, and what to do about it.
-func (p paint) incidents(b *strings.Builder, list []console.Incident) {
-	for _, in := range list {
-		text := fmt.Sprintf("%s since %s: %s", count(in.Messages, "message"), stamp(in.First), plain(in.Sentence))
-		fmt.Fprintf(b, "%s %s\n", p.bad("!"), wrapAfter(text, " ", columns-2, "  "))
-		if in.Advice != "" {
-			fmt.Fprintf(b, "  %s\n", wrapAfter(plain(in.Advice), " ", columns-2, "  "))
-		}
-		if in.Link != "" {
-			fmt.Fprintf(b, "  %s\n", plain(in.Link))
-		}
+// incidents prints each cause of many failures and each alarm, and what to do about it.
+func (p paint) incidents(b *strings.Builder, list console.IncidentList) {
+	for _, in := range list.Incidents {
+		p.incident(b, in.Sentence, in.Advice, in.Link)
 	}
-	if len(list) > 0 {
+	for _, a := range list.Alarms {
+		p.incident(b, a.Sentence, a.Advice, "")
+	}
+	if len(list.Incidents)+len(list.Alarms) > 0 {
 		b.WriteString("\n")
+	}
+}
+
+func (p paint) incident(b *strings.Builder, sentence, advice, link string) {
+	fmt.Fprintf(b, "%s %s\n", p.bad("!"), wrapAfter(plain(sentence), " ", columns-2, "  "))
+	if advice != "" {
+		fmt.Fprintf(b, "  %s\n", wrapAfter(plain(advice), " ", columns-2, "  "))
+	}
+	if link != "" {
+		fmt.Fprintf(b, "  %s\n", plain(link))
 	}
 }
 

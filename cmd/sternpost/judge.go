@@ -31,8 +31,8 @@ func openJudge(sh *shell) (*judge, error) {
 }
 
 // entry judges an entry of the journal that tells of a failure or a deferral.
-func (j *judge) entry(e journal.Entry) console.Verdict {
-	return verdictOf(j.rules.Load().Classify(bounce.FromEntry(e)))
+func (j *judge) entry(e journal.Entry) bounce.Verdict {
+	return j.rules.Load().Classify(bounce.FromEntry(e))
 }
 
 // report judges a recipient of a report.
@@ -41,12 +41,5 @@ func (j *judge) report(r dsn.Recipient) console.Verdict {
 	if said == "" {
 		said = r.Reason
 	}
-	return verdictOf(j.rules.Load().Classify(bounce.FromReport(r.Final, r.Status, said, r.RemoteMTA)))
-}
-
-func verdictOf(v bounce.Verdict) console.Verdict {
-	return console.Verdict{
-		Category: string(v.Category), Hard: v.Hard, Permanent: v.Permanent, Cause: string(v.Cause), Fault: string(v.Fault),
-		Sentence: v.Sentence, Advice: v.Action, Link: v.Link,
-	}
+	return console.VerdictOf(j.rules.Load().Classify(bounce.FromReport(r.Final, r.Status, said, r.RemoteMTA)))
 }
