@@ -49,6 +49,10 @@ type Deps struct {
 	// Outlook is the plan that an attempt for a domain would have now: the answers of the DNS, and each host with why it would be skipped; and what connections there must
 	// prove. Nil: it is not known.
 	Outlook func(ctx context.Context, domain mail.Domain) (plan mail.Attempt, policy string)
+	// Suppressions is the list of addresses to which nothing is sent. Nil: there is none.
+	Suppressions queue.SuppressionList
+	// Webhooks tells how those who are told of events fare. Nil: there are none.
+	Webhooks func() []Webhook
 	// Submission is the door for POST /v1/messages; CallerOf tells it who asks. Nil: no mail is taken.
 	Submission http.Handler
 	// Metrics are answered at /metrics. Nil: some of its own, which nobody feeds. They belong to one Console.
@@ -76,18 +80,20 @@ const (
 
 // Console answers questions. Make it with Open.
 type Console struct {
-	config     Config
-	queue      Queue
-	journal    journal.Journal
-	judge      func(journal.Entry) bounce.Verdict
-	outlook    func(context.Context, mail.Domain) (mail.Attempt, string)
-	submission http.Handler
-	metrics    *Metrics
-	log        *zap.Logger
-	admin      net.Listener
-	listeners  []net.Listener
-	ending     chan struct{} // closed when answers that have no end of their own should end
-	shares     shares        // of what is being answered over TCP
+	config       Config
+	queue        Queue
+	journal      journal.Journal
+	judge        func(journal.Entry) bounce.Verdict
+	outlook      func(context.Context, mail.Domain) (mail.Attempt, string)
+	suppressions queue.SuppressionList
+	webhooks     func() []Webhook
+	submission   http.Handler
+	metrics      *Metrics
+	log          *zap.Logger
+	admin        net.Listener
+	listeners    []net.Listener
+	ending       chan struct{} // closed when answers that have no end of their own should end
+	shares       shares        // of what is being answered over TCP
 }
 
 // Open listens on the admin socket, and on what the configuration says.
@@ -96,7 +102,7 @@ func Open(c Config, d Deps) (*Console, error) {
 		return nil, err
 	}
 	s := &Console{
-		config: c, queue: d.Queue, journal: d.Journal, judge: d.Judge, outlook: d.Outlook,
+		config: c, queue: d.Queue, journal: d.Journal, judge: d.Judge, outlook: d.Outlook, suppressions: d.Suppressions, webhooks: d.Webhooks,
 		submission: d.Submission, metrics: d.Metrics, log: d.Log, ending: make(chan struct{}),
 	}
 	if s.log == nil {

@@ -5,6 +5,7 @@ import (
 	_ "embed" // the document
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -45,6 +46,10 @@ func (c *Console) known() []route {
 		{"GET", "/v1/bounces/summary", c.summarizeBounces, false},
 		{"GET", "/v1/incidents", c.listIncidents, false},
 		{"GET", "/v1/events", c.follow, false},
+		{"GET", "/v1/suppressions", c.listSuppressions, false},
+		{"POST", "/v1/suppressions", c.addSuppressions, false},
+		{"DELETE", "/v1/suppressions", c.removeSuppressions, false},
+		{"GET", "/v1/webhooks", c.listWebhooks, false},
 		{"GET", pathDocument, c.describe, true},
 		{"GET", pathMetrics, c.count(), c.config.MetricsWithoutToken},
 		{"GET", pathAlive, c.alive, true},
@@ -55,6 +60,7 @@ func (c *Console) known() []route {
 // routes are the questions that are answered, and problems for all others.
 func (c *Console) routes() http.Handler {
 	mux := http.NewServeMux()
+	methods := map[string][]string{}
 	for _, route := range c.known() {
 		mux.HandleFunc(route.method+" "+route.path, func(w http.ResponseWriter, r *http.Request) {
 			var err error
@@ -68,9 +74,12 @@ func (c *Console) routes() http.Handler {
 				c.answerError(w, r, err)
 			}
 		})
-		mux.HandleFunc(route.path, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Allow", route.method)
-			answerProblem(w, problem{http.StatusMethodNotAllowed, "use " + route.method})
+		methods[route.path] = append(methods[route.path], route.method)
+	}
+	for path, allowed := range methods {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			answerProblem(w, problem{http.StatusMethodNotAllowed, "use " + strings.Join(allowed, " or ")})
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {

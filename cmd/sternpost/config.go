@@ -13,6 +13,7 @@ import (
 	"sternpost/queue"
 	"sternpost/resolver"
 	"sternpost/submission"
+	"sternpost/webhook"
 )
 
 // defaultFile is read when no other file is named, and may be absent: a first run needs no file.
@@ -28,6 +29,7 @@ type settings struct {
 	Bounce      bounce.Config           `toml:"bounce"`
 	Console     console.Config          `toml:"console"`
 	Log         logConfig               `toml:"log"`
+	Webhooks    []webhook.Endpoint      `toml:"webhooks" doc:"Programs that are told what became of mail, by HTTP POST: see docs/webhooks.md. Set in the file only."`
 	Aliases     submission.Aliases      `toml:"aliases" doc:"Who stands for whom among recipients: a name, and beside it an address or a list of them, which may have aliases in turn. A name without a domain is meant at submission.domain and at our own name; the case of letters does not count. For example postmaster = \"admin@example.org\" or root = [\"one@example.org\", \"two@example.org\"]. Set in the file only."`
 }
 
@@ -40,7 +42,7 @@ func defaultSettings() settings {
 
 // check finds values that cannot work, all of them at once. The errors name their keys.
 func (s settings) check() error {
-	return errors.Join(s.Delivery.Check(), s.Resolver.Check(), s.Queue.Check(), s.Submission.Check(), s.Suppression.Check(), s.Bounce.Check(), s.Console.Check(), s.Log.check(),
+	return errors.Join(s.Delivery.Check(), s.Resolver.Check(), s.Queue.Check(), s.Submission.Check(), s.Suppression.Check(), webhook.Check(s.Webhooks), s.Bounce.Check(), s.Console.Check(), s.Log.check(),
 		s.Aliases.Check(s.Submission.Domain))
 }
 

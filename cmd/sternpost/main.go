@@ -22,16 +22,17 @@ type commandLine struct {
 	ConfigFile string `name:"config" placeholder:"FILE" env:"STERNPOST_CONFIG" help:"Read this configuration file. Without it: /etc/sternpost/sternpost.toml where that exists, else the defaults."`
 	JSON       bool   `name:"json" help:"Print JSON, with the keys that docs/json.md lists."`
 
-	Serve   serveCommand   `cmd:"" help:"Run the agent: take mail, keep it, deliver it."`
-	Submit  submitCommand  `cmd:"" help:"Hand a message to the running agent."`
-	Queue   queueCommand   `cmd:"" help:"See and change what waits in the running agent."`
-	Why     whyCommand     `cmd:"" help:"Tell the story of a message, an address or a domain, and what happens next."`
-	Bounces bouncesCommand `cmd:"" help:"The mail that failed: why, where, how often."`
-	Deliver deliverCommand `cmd:"" help:"Deliver one message now, without a queue, and tell the story."`
-	Resolve resolveCommand `cmd:"" help:"Show where the mail of a domain goes, and what is wrong there."`
-	Config  configCommand  `cmd:"" help:"Check, show and explain the configuration."`
-	Demo    demoCommand    `cmd:"" help:"See three deliveries go three ways, offline."`
-	Version versionCommand `cmd:"" help:"Show the version."`
+	Serve       serveCommand       `cmd:"" help:"Run the agent: take mail, keep it, deliver it."`
+	Submit      submitCommand      `cmd:"" help:"Hand a message to the running agent."`
+	Queue       queueCommand       `cmd:"" help:"See and change what waits in the running agent."`
+	Why         whyCommand         `cmd:"" help:"Tell the story of a message, an address or a domain, and what happens next."`
+	Bounces     bouncesCommand     `cmd:"" help:"The mail that failed: why, where, how often."`
+	Suppression suppressionCommand `cmd:"" help:"See and change the addresses to which nothing is sent."`
+	Deliver     deliverCommand     `cmd:"" help:"Deliver one message now, without a queue, and tell the story."`
+	Resolve     resolveCommand     `cmd:"" help:"Show where the mail of a domain goes, and what is wrong there."`
+	Config      configCommand      `cmd:"" help:"Check, show and explain the configuration."`
+	Demo        demoCommand        `cmd:"" help:"See three deliveries go three ways, offline."`
+	Version     versionCommand     `cmd:"" help:"Show the version."`
 }
 
 // shell is what surrounds a command: its context, streams and environment, and the flags that all commands share.

@@ -42,6 +42,8 @@ func TestMain(m *testing.M) {
 //	reached N             waits until N messages have come to it to their end
 //	until PATTERN ARGS... runs sternpost again and again until its output has a line that the pattern fits
 //	exit-sendmail STATUS ARGS...  runs sendmail and compares the exit status, as exit does
+//	webhook ADDRESS SECRET [STATUS]  a receiver listens on the address, verifies signatures, and answers with the status, 200 without it
+//	told ADDRESS N FILE   waits until it has been told N events, and writes them to FILE: their types and recipients
 //	http FILE METHOD PATH [BODY FIELD: VALUE...]  asks the API; FILE gets the status and the answer
 func TestScenarios(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -51,6 +53,7 @@ func TestScenarios(t *testing.T) {
 			"dns": startDNS, "mx": startMX, "heard": writeHeard, "exit": expectStatus, "silent": startSilent, "connected": waitConnected,
 			"ready": waitReady, "submit": submitMessage, "arrived": waitArrived, "asked": waitAsked, "signal": signalAgent, "http": askHTTP,
 			"socket": startSocket, "silent-socket": startSilentSocket, "taken": writeTaken, "until": waitUntil, "reached": waitReached, "exit-sendmail": expectSendmail,
+			"webhook": startWebhook, "told": waitTold,
 		},
 		RequireExplicitExec: true,
 	})
@@ -61,6 +64,7 @@ type scenario struct {
 	port   string
 	mx     map[string]*smtptest.Server
 	silent map[string]net.Listener
+	hooks  map[string]*hook
 	notify *net.UnixConn // what the agent says to its service manager
 	socket *smtptest.Server
 }

@@ -68,6 +68,7 @@ func (s *service) run(ctx context.Context, hangups <-chan os.Signal) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return s.queue.Run(ctx) })
 	work.Go(func() error { return s.submission.Serve(ctx) })
+	work.Go(func() error { return s.notifier.Run(ctx) })
 	work.Go(func() error { return s.watchStore(ctx) })
 	work.Go(func() error { return s.sweepJournal(ctx) })
 	work.Go(func() error { return s.warnOfName(ctx) })

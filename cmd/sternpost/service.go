@@ -16,6 +16,7 @@ import (
 	"sternpost/queue"
 	"sternpost/queue/spool"
 	"sternpost/submission"
+	"sternpost/webhook"
 )
 
 // service is the running agent: the rooms, and what holds them together.
@@ -35,6 +36,7 @@ type service struct {
 	console    *console.Console
 	doors      *doors
 	judge      judge
+	notifier   *webhook.Notifier
 }
 
 // openService builds the rooms and opens the listeners. The store comes first: its lock says that no other agent owns the directory.
@@ -46,7 +48,7 @@ func openService(sh *shell, c *configuration) (*service, error) {
 		return nil, withCode(exitAgain, err)
 	}
 	s.store, s.metrics = store, s.measured()
-	for _, open := range []func() error{s.openDelivery, s.openQueue, s.openIntake, s.openSubmission, s.openConsole} {
+	for _, open := range []func() error{s.openDelivery, s.openQueue, s.openIntake, s.openSubmission, s.openWebhooks, s.openConsole} {
 		if err := open(); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -134,7 +136,8 @@ func (s *service) openSubmission() error {
 
 func (s *service) openConsole() error {
 	c, err := console.Open(s.config.Console, console.Deps{
-		Queue: asked{s.queue, &s.stopping}, Journal: s.store.Journal(), Judge: s.judge.entry, Outlook: s.carrier.Outlook, Metrics: s.metrics, Log: s.log, Directory: s.config.Queue.Directory,
+		Queue: asked{s.queue, &s.stopping}, Journal: s.store.Journal(), Judge: s.judge.entry, Outlook: s.carrier.Outlook, Suppressions: s.store, Webhooks: s.webhooks,
+		Metrics: s.metrics, Log: s.log, Directory: s.config.Queue.Directory,
 		Submission: submission.NewHTTP(s.config.Submission, submission.HTTPDeps{Intake: s.counted(), Client: clientOf, Log: s.log}),
 	})
 	if err != nil {
@@ -203,6 +206,9 @@ func (s *service) adopt(fresh *configuration) error {
 	}
 	s.queue.ReloadRules(rules)
 	s.judge.rules.Store(rules)
+	if err := s.notifier.Reload(fresh.Webhooks); err != nil {
+		return err // not reached either
+	}
 	s.submission.SetUsers(users)
 	s.level.SetLevel(fresh.Log.level())
 	s.tellRestart(fresh)

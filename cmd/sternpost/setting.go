@@ -74,7 +74,7 @@ func (s setting) variable() string {
 // secret says whether the value must not be shown.
 func (s setting) secret() bool {
 	name := s.name()
-	return name == "password" || name == "token" || strings.HasSuffix(name, "_password") || strings.HasSuffix(name, "_token")
+	return name == "password" || name == "token" || name == "secrets" || strings.HasSuffix(name, "_password") || strings.HasSuffix(name, "_token")
 }
 
 // set reads text as an environment variable has it. Lists are separated by commas.

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"sternpost/console"
+	"sternpost/webhook"
+)
+
+// openWebhooks makes what tells applications, and its figures.
+func (s *service) openWebhooks() error {
+	n, err := webhook.New(s.config.Webhooks, webhook.Deps{
+		Journal: s.store.Journal(), Bookmarks: s.store, Log: s.log, Agent: "Sternpost/" + currentVersion().Version, Seed: rand.Uint64(),
+	})
+	if err != nil {
+		return withCode(exitConfig, err)
+	}
+	s.notifier = n
+	s.metrics.Counter("webhook_events_total", "Events that an endpoint has taken.", func() float64 { return float64(n.Figures().Told) })
+	s.metrics.Counter("webhook_failures_total", "Tries to tell an event that an endpoint has not taken.", func() float64 { return float64(n.Figures().Failed) })
+	s.metrics.Gauge("webhooks_down", "Endpoints whose last event was not taken, or that have answered 410.", func() float64 {
+		down := 0
+		for _, one := range n.Status() {
+			if one.State != webhook.Good {
+				down++
+			}
+		}
+		return float64(down)
+	})
+	s.metrics.Gauge("webhook_lag_seconds", "The age of the event that is being told, at the endpoint that lags most.", func() float64 {
+		lag := time.Duration(0)
+		for _, one := range n.Status() {
+			lag = max(lag, one.Lag)
+		}
+		return lag.Seconds()
+	})
+	return nil
+}
+
+// webhooks are the endpoints in the console's words.
+func (s *service) webhooks() []console.Webhook {
+	var list []console.Webhook
+	for _, one := range s.notifier.Status() {
+		list = append(list, console.Webhook{
+			Name: one.Name, URL: one.URL, Events: one.Events, State: string(one.State), Cursor: instantOf(one.Cursor.Time), Lag: one.Lag.Milliseconds(),
+			Told: one.Told, Failures: one.Failures, LastError: one.LastError, LastTold: instantOf(one.LastTold), NextTry: instantOf(one.NextTry),
+			LostFrom: instantOf(one.LostFrom), LostUntil: instantOf(one.LostUntil),
+		})
+	}
+	return list
+}
