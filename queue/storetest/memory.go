@@ -31,7 +31,8 @@ type Memory struct {
 	bookmarks map[string]journal.Cursor
 	entries   []journal.Entry
 
-	failure error // what the next commit fails with
+	failure error // what the next commit fails with, when some more have succeeded
+	spared  int
 	full    bool
 	closed  bool
 	stopped bool
@@ -94,7 +95,15 @@ func NewMemory() *Memory {
 func (m *Memory) FailCommits(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failure = err
+	m.failure, m.spared = err, 0
+}
+
+// FailCommitsAfter is FailCommits when so many more commits have succeeded.
+func (m *Memory) FailCommitsAfter(n int, err error) {
+	m.FailCommits(err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.spared = n
 }
 
 // SetFull makes Begin and Commit answer ErrFull, or ends that.
@@ -159,6 +168,10 @@ func (m *Memory) writable(ctx context.Context) error {
 // commit is the moment at which a change is made durable: the caller has checked it, and applies it when commit returns nil.
 func (m *Memory) commit() error {
 	if m.failure == nil {
+		return nil
+	}
+	if m.spared > 0 {
+		m.spared--
 		return nil
 	}
 	m.stopped = true
