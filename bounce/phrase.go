@@ -87,6 +87,9 @@ func (p *phrase) alternatives(list []string) error {
 	for _, text := range list {
 		var choice []string
 		for field := range strings.FieldsSeq(text) {
+			if field == gap || field == begin {
+				return fmt.Errorf("has a %s between ( and )", field)
+			}
 			if field == end || field == address {
 				choice = append(choice, field)
 			} else {

@@ -16,7 +16,7 @@ type Rule struct {
 	Name     string   `toml:"name" doc:"A name of your own for the rule; it is shown with the verdict."`
 	Category string   `toml:"category" doc:"One of the categories of docs/reading-bounces.md."`
 	Text     []string `toml:"text" doc:"Phrases of the reply: words in a row, without regard to case and punctuation. (a|b) is one of several, * up to five other words, ^ the beginning, $ the end. One must fit."`
-	Codes    []string `toml:"codes" doc:"Reply codes such as 550 or 4xx; none stands for no reply."`
+	Codes    []string `toml:"codes" doc:"Reply codes such as 550 or 4xx; none stands for no reply at all."`
 	Status   []string `toml:"status" doc:"Enhanced statuses; x stands for any number, as in x.7.1; none stands for no status, or one that says nothing (x.0.0)."`
 	Stages   []string `toml:"stages" doc:"Stages of the delivery, such as rcpt or dot; none stands for an unknown one, as in the reports of others."`
 	Domains  []string `toml:"domains" doc:"Domains of the recipient or of the remote host; those below count too."`
@@ -173,19 +173,20 @@ func join[T ~string](list []T) string {
 
 // fitsAll says whether the conditions besides the text fit.
 func (c *compiled) fitsAll(f *Failure, names []string) bool {
-	return fitsCode(c.Codes, f.Code) &&
+	return fitsCode(c.Codes, f) &&
 		(len(c.status) == 0 || slices.ContainsFunc(c.status, func(p pattern) bool { return p.fits(f.Status) || p == noStatus() && f.Status.IsZero() })) &&
 		(len(c.stages) == 0 || slices.Contains(c.stages, f.Stage)) &&
 		(len(c.Domains) == 0 || slices.ContainsFunc(c.Domains, func(domain string) bool { return anyBelow(names, domain) }))
 }
 
-func fitsCode(codes []string, code int) bool {
+// fitsCode takes none for what nobody answered: the words of a foreign agent may have been an answer.
+func fitsCode(codes []string, f *Failure) bool {
 	if len(codes) == 0 {
 		return true
 	}
-	text := strconv.Itoa(code)
+	text := strconv.Itoa(f.Code)
 	for _, wanted := range codes {
-		if wanted == "none" && code == 0 || len(text) == 3 && wanted != "none" && fitsDigits(wanted, text) {
+		if wanted == "none" && f.Code == 0 && len(f.Lines) == 0 || len(text) == 3 && wanted != "none" && fitsDigits(wanted, text) {
 			return true
 		}
 	}

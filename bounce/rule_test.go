@@ -52,6 +52,7 @@ func TestWrongRulesAreTold(t *testing.T) {
 		`bounce.rules[0].text: "a b c d e f g h i" has more than 8 parts`:               func(r *Rule) { r.Text = []string{"a b c d e f g h i"} },
 		`bounce.rules[0].text: "b ^ a" has a ^ that is not its beginning`:               func(r *Rule) { r.Text = []string{"b ^ a"} },
 		`bounce.rules[0].text: "error 42" has "42": numbers are left out`:               func(r *Rule) { r.Text = []string{"error 42"} },
+		`bounce.rules[0].text: "a (b|c * d)" has a * between ( and )`:                   func(r *Rule) { r.Text = []string{"a (b|c * d)"} },
 		`bounce.rules[0].sample: is recognized by the rule "mailbox-full", not by this`: func(r *Rule) { r.Sample = "550 mailbox full" },
 	} {
 		r := good
@@ -138,6 +139,14 @@ func TestForeignReports(t *testing.T) {
 		f := unwrap(row.diagnostic)
 		if f.Code != row.code || f.Status.String() != row.status || f.Stage != row.stage || f.Host != row.host {
 			t.Errorf("%s: %d %s %s %s", row.diagnostic, f.Code, f.Status, f.Stage, f.Host)
+		}
+	}
+	c := classifier(t)
+	for diagnostic, want := range map[string]Category{
+		"retry timeout exceeded": Expired, "unable to deliver this message after 2 days": Expired, "delivery of the mail failed: Disk quota exceeded": MailboxFull, "mail loop detected": Network, "": System,
+	} {
+		if v := c.Classify(FromReport(mail.Address{}, mail.Status{4, 3, 0}, diagnostic, "")); v.Category != want || diagnostic != "" && v.Fault == FaultUs {
+			t.Errorf("%s: %+v", diagnostic, v)
 		}
 	}
 	if lines := unwrap("550 5.1.1 nobody 503 5.0.0 Need RCPT (recipient)").Lines; !slices.Equal(lines, []string{"550 5.1.1 nobody"}) {
