@@ -8,6 +8,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"sternpost/journal"
 	"sternpost/mail"
 )
 
@@ -129,9 +130,6 @@ func isStage(word string) bool {
 	return false
 }
 
-// lifetimeEnded begins the reasons of the queue for failures that are final because time is up.
-const lifetimeEnded = "the lifetime of the message ended"
-
 // Classify says what a failure means.
 func (c *Classifier) Classify(f Failure) Verdict {
 	n := c.find(&f)
@@ -145,7 +143,7 @@ func (c *Classifier) Classify(f Failure) Verdict {
 	}
 	v.Cause = v.Category
 	v.Sentence, v.Action = f.fill(m.sentence), f.fill(m.action)
-	if strings.Contains(f.Reason, lifetimeEnded) {
+	if strings.Contains(f.Reason, journal.LifetimeEnded) {
 		v = f.expired(v)
 	}
 	if v.Link == "" {

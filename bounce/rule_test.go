@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"sternpost/journal"
 	"sternpost/mail"
 )
 
@@ -176,11 +177,11 @@ func TestProvidersHavePages(t *testing.T) {
 func TestExpiredKeepsItsCause(t *testing.T) {
 	c := classifier(t)
 	v := c.Classify(Failure{Code: 452, Status: mail.Status{4, 2, 2}, Stage: mail.StageRcpt, Lines: []string{"452 4.2.2 over quota"}, Recipient: "a@example.net",
-		Reason: lifetimeEnded + "; the last attempt: 452 over quota"})
+		Reason: journal.LifetimeEnded + "; the last attempt: 452 over quota"})
 	if v.Category != Expired || v.Cause != MailboxFull || v.Hard || v.Fault != FaultRecipient || !strings.HasSuffix(v.Sentence, "The mailbox a@example.net is full.") {
 		t.Errorf("%+v", v)
 	}
-	v = c.Classify(Failure{Code: 450, Status: mail.Status{4, 1, 1}, Lines: []string{"450 4.1.1 user unknown"}, Reason: lifetimeEnded})
+	v = c.Classify(Failure{Code: 450, Status: mail.Status{4, 1, 1}, Lines: []string{"450 4.1.1 user unknown"}, Reason: journal.LifetimeEnded})
 	if v.Category != Expired || v.Cause != BadMailbox || v.Hard {
 		t.Errorf("%+v", v)
 	}
