@@ -143,7 +143,8 @@ func (c *Classifier) Classify(f Failure) Verdict {
 	}
 	v.Cause = v.Category
 	v.Sentence, v.Action = f.fill(m.sentence), f.fill(m.action)
-	if strings.Contains(f.Reason, journal.LifetimeEnded) {
+	// Not anywhere in it: the rest of a reason may quote a stranger.
+	if strings.HasPrefix(f.Reason, journal.LifetimeEnded) || strings.HasPrefix(f.Reason, journal.NeverReached) {
 		v = f.expired(v)
 	}
 	if v.Link == "" {

@@ -185,4 +185,8 @@ func TestExpiredKeepsItsCause(t *testing.T) {
 	if v.Category != Expired || v.Cause != BadMailbox || v.Hard {
 		t.Errorf("%+v", v)
 	}
+	v = c.Classify(Failure{Code: 550, Status: mail.Status{5, 1, 1}, Lines: []string{"550 5.1.1 user unknown"}, Reason: "550 5.1.1 " + journal.LifetimeEnded})
+	if v.Category != BadMailbox || !v.Hard {
+		t.Errorf("a stranger says that the lifetime ended: %+v", v)
+	}
 }
