@@ -63,7 +63,7 @@ func smallAgent(t *testing.T) []string {
 }
 
 // agentWith answers from d, and returns the environment in which it is found.
-func agentWith(t *testing.T, d console.Deps) []string {
+func agentWith(t testing.TB, d console.Deps) []string {
 	t.Helper()
 	directory, err := os.MkdirTemp("", "queue") // t.TempDir may be longer than the path of a socket can be
 	if err != nil {
