@@ -46,8 +46,9 @@ func (f failures) search() console.Search {
 
 type bouncesListCommand struct {
 	failures
-	CSV    bool `help:"Print CSV, for spreadsheets."`
-	Follow bool `short:"f" help:"Go on with what fails from now on, until interrupted."`
+	CSV     bool `help:"Print CSV, for spreadsheets."`
+	Follow  bool `short:"f" help:"Go on with what fails from now on, until interrupted."`
+	Verbose bool `short:"v" help:"In the table, show what the remote said too."`
 }
 
 func (bouncesListCommand) Help() string {
@@ -78,7 +79,7 @@ func (b bouncesListCommand) Run(sh *shell) error {
 		case sh.json:
 			return bouncesJSON(sh.stdout, events)
 		}
-		return bouncesText(sh, events, b.Follow)
+		return bouncesText(sh, events, b)
 	})
 }
 

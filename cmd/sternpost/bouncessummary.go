@@ -43,7 +43,7 @@ func (b bouncesSummaryCommand) Run(sh *shell) error {
 func printBounceSummary(w io.Writer, p paint, told console.BounceSummary) error {
 	var b strings.Builder
 	p.incidents(&b, told.IncidentList)
-	period := shortDuration(told.Until.Sub(told.Since))
+	period := strings.NewReplacer("d0h", "d", "h0m", "h", "m0s", "m").Replace(shortDuration(told.Until.Sub(told.Since)))
 	fmt.Fprintf(&b, "%s from %s to %s, %s\n", p.bold(count(told.Count, "failure")), stamp(told.Since), stamp(told.Until), beforeText(told.Before, period))
 	for _, list := range []struct {
 		title  string

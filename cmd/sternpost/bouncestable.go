@@ -23,8 +23,8 @@ const (
 )
 
 // bouncesText prints failures as a table, each in two lines, as they come.
-func bouncesText(sh *shell, events iter.Seq2[console.Event, error], follow bool) error {
-	rows := bounceRows{sh.stdout, paintFor(sh.stdout, sh.environ)}
+func bouncesText(sh *shell, events iter.Seq2[console.Event, error], b bouncesListCommand) error {
+	rows := bounceRows{sh.stdout, paintFor(sh.stdout, sh.environ), b.Verbose}
 	n := 0
 	for e, err := range events {
 		if err != nil {
@@ -37,7 +37,7 @@ func bouncesText(sh *shell, events iter.Seq2[console.Event, error], follow bool)
 			return err
 		}
 	}
-	if n == 0 && !follow {
+	if n == 0 && !b.Follow {
 		_, err := fmt.Fprintln(sh.stdout, "Nothing of that kind failed in this time.")
 		return err
 	}
@@ -48,6 +48,7 @@ func bouncesText(sh *shell, events iter.Seq2[console.Event, error], follow bool)
 type bounceRows struct {
 	w io.Writer
 	paint
+	verbose bool
 }
 
 func (b bounceRows) heading() {
@@ -55,7 +56,7 @@ func (b bounceRows) heading() {
 	fmt.Fprintln(b.w, b.bold(text))
 }
 
-// row is one failure: when, who, where and the code; below it what it means. What is too long for its column stands on a line of its own.
+// row is one failure: when, who, where and the code; below it what it means, and with verbose what was said. What is too long for its column stands on a line of its own.
 func (b bounceRows) row(e console.Event) error {
 	recipient, host := mail.Escape(orDash(e.Recipient)), mail.Escape(orDash(e.Host))
 	first := fmt.Sprintf("%s  %-*s  ", e.Time.UTC().Format(stampLayout), recipientWidth, recipient)
@@ -63,7 +64,11 @@ func (b bounceRows) row(e console.Event) error {
 	if over > 0 || utf8.RuneCountInString(recipient) > recipientWidth {
 		first = strings.TrimRight(first, " ") + "\n" + strings.Repeat(" ", max(4, timeWidth+recipientWidth+4-over))
 	}
-	_, err := fmt.Fprintf(b.w, "%s%-*s  %s\n    %s\n", first, hostWidth, host, codeText(e), b.meaning(e))
+	said := ""
+	if b.verbose {
+		said = "    " + plain(saidText(e)) + "\n" // verbatim, in one line
+	}
+	_, err := fmt.Fprintf(b.w, "%s%-*s  %s\n    %s\n%s", first, hostWidth, host, codeText(e), b.meaning(e), said)
 	return err
 }
 

@@ -303,7 +303,7 @@ func (y whyStory) recent() {
 		title, none = "What happened of late, newest last", "nothing that the journal remembers"
 	}
 	y.title(title)
-	rows := bounceRows{y.w, y.paint}
+	rows := bounceRows{y.w, y.paint, y.verbose}
 	for _, e := range y.told.Events {
 		if slices.Contains([]string{"failed", "deferred", "probe"}, e.Kind) {
 			_ = rows.row(e) // into memory
@@ -326,14 +326,14 @@ func (y whyStory) prospect(p console.Prospect) {
 		y.lookups(p.Plan.DNS)
 	}
 	for _, c := range p.Plan.Candidates {
-		text := "would be tried"
+		text, colour := "would be tried", y.paint.faint
 		switch {
 		case c.Verdict == mail.VerdictSkipped:
-			text = y.paint.wait("would be skipped: " + plain(c.Reason))
+			text, colour = "would be skipped: "+plain(c.Reason), y.paint.wait
 		case c.Reason != "":
 			text += " (" + plain(c.Reason) + ")"
 		}
-		fmt.Fprintf(y.w, "  %3d %s\n      %s\n", c.Preference, placeText(c.Host, c.Address, c.Port), text)
+		fmt.Fprintf(y.w, "  %3d %s\n      %s\n", c.Preference, placeText(c.Host, c.Address, c.Port), colour(wrapAfter(text, " ", columns-6, "      ")))
 	}
 	for _, o := range p.Plan.Outcomes {
 		fmt.Fprintf(y.w, "  %s\n", y.paint.bad(wrapAfter(plain(o.Reason), " ", columns-2, "  ")))
