@@ -3,6 +3,7 @@ package submission
 import (
 	"context"
 	"errors"
+	"net/smtp"
 	"strings"
 	"testing"
 
@@ -68,4 +69,39 @@ func TestSuppressionByReversePath(t *testing.T) {
 	if list, err := desk.Recipient(l.Client, l.Envelope.From, l.Envelope.Recipients[0]); err != nil || len(list) != 1 {
 		t.Errorf("a list that cannot be read keeps mail from going: %v", err)
 	}
+}
+
+// Of a message to several only the suppressed recipient is refused.
+func TestSuppressedBesideAnother(t *testing.T) {
+	inBubble(t, nil, func(w *world) {
+		w.desk.deps.Suppression = blocklist{sender: "a@b.example", boxes: map[string]queue.Suppression{"dead@d.example": {Reason: "no"}}}
+		c, err := smtp.NewClient(w.connect().Conn, hostname)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{c.Hello("client.example"), c.Mail("a@b.example"), c.Rcpt("live@d.example")} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Rcpt("dead@d.example"); err == nil || !strings.HasPrefix(err.Error(), "550 5.1.1 the address is suppressed") {
+			t.Error(err)
+		}
+		out, err := c.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Write([]byte("Subject: x\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if err := out.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Quit(); err != nil {
+			t.Fatal(err)
+		}
+		if got := addressesOf(w.messages()[0].Envelope.Recipients); got != "live@d.example" {
+			t.Error(got)
+		}
+	})
 }

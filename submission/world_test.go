@@ -71,6 +71,7 @@ func (d *drop) messages() []accepted {
 // world is a Server on a network in memory.
 type world struct {
 	*drop
+	desk    *Desk
 	t       *testing.T
 	network *smtptest.Network
 	stop    context.CancelFunc
@@ -98,7 +99,8 @@ func newWorld(t *testing.T, change func(*Config), log *zap.Logger) *world {
 	}
 	w := &world{drop: &drop{}, t: t, network: &smtptest.Network{}, served: make(chan error, 1)}
 	listen := func(_, at string) (net.Listener, error) { return w.network.Listen(at) }
-	s, err := New(c, Deps{Intake: newDesk(t, IntakeConfig{}, w.drop), Hostname: hostname, Log: log, Listen: listen})
+	w.desk = newDesk(t, IntakeConfig{}, w.drop)
+	s, err := New(c, Deps{Intake: w.desk, Hostname: hostname, Log: log, Listen: listen})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -167,7 +167,7 @@ func (e *endpoint) read(ctx context.Context) (list []event, end journal.Cursor, 
 		if !e.wants(entry) {
 			continue
 		}
-		one, err := eventOf(entry)
+		one, err := eventOf(entry, e.notifier.deps.Judge)
 		if err != nil {
 			return nil, end, false, err
 		}

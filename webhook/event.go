@@ -42,6 +42,8 @@ type Facts struct {
 	Scope     string   `json:"scope"`
 	Stage     string   `json:"stage"`
 	Reason    string   `json:"reason"`
+	Category  string   `json:"category"` // of a failure or a deferral; empty: it is not known
+	Hard      bool     `json:"hard"`     // the address or its domain is dead
 	Attempt   string   `json:"attempt"`
 }
 
@@ -64,8 +66,8 @@ func typeOf(e journal.Entry) string {
 	return ""
 }
 
-// eventOf is what an endpoint is told of an entry.
-func eventOf(e journal.Entry) (event, error) {
+// eventOf is what an endpoint is told of an entry. judge may be nil.
+func eventOf(e journal.Entry, judge func(journal.Entry) (string, bool)) (event, error) {
 	told := event{id: fmt.Sprintf("evt_%016x%08x", e.Cursor.Time.UnixNano(), e.Cursor.Seq), at: e.Cursor}
 	facts := Facts{
 		ID: told.id, Message: e.Message, MessageID: e.MessageID, Sender: e.Sender, Recipient: e.Recipient, Domain: string(e.Domain), Host: e.Host,
@@ -77,6 +79,9 @@ func eventOf(e journal.Entry) (event, error) {
 	}
 	if e.Code != 0 {
 		facts.Code = &e.Code
+	}
+	if judge != nil && (e.Kind == journal.Failed || e.Kind == journal.Deferred) {
+		facts.Category, facts.Hard = judge(e)
 	}
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)

@@ -38,7 +38,7 @@ func once(t *testing.T, address string, transport http.RoundTripper) error {
 	}
 	defer n.client.CloseIdleConnections()
 	d.write(journal.Failed, "x@b.example")
-	told, err := eventOf(d.entries[0])
+	told, err := eventOf(d.entries[0], nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,8 @@ type Deps struct {
 	Log       *zap.Logger       // nil: nobody
 	Transport http.RoundTripper // nil: HTTP over TCP, certificates verified
 	Agent     string            // the User-Agent
+	// Judge says what a failure or a deferral means: its category, and whether the address is dead. Nil: nobody does.
+	Judge func(journal.Entry) (category string, hard bool)
 	// Seed is the source of the randomness in delays, together with the endpoint and the number of the try.
 	Seed uint64
 }

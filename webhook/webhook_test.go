@@ -254,15 +254,15 @@ func TestBody(t *testing.T) {
 		Cursor: journal.Cursor{Time: time.Unix(0, 0x0102030405060708), Seq: 10}, Kind: journal.Failed, Message: "m1", Sender: "a@us.test", Recipient: "b@b.example",
 		Domain: "b.example", Host: "mx.b.example", Code: 550, Status: mail.Status{5, 1, 1}, Stage: mail.StageRcpt, Reply: []string{"550 5.1.1 <no> \x1b[31m"},
 	}
-	told, err := eventOf(e)
+	told, err := eventOf(e, func(journal.Entry) (string, bool) { return "bad-mailbox", true })
 	if err != nil {
 		t.Fatal(err)
 	}
 	want(t, "id", told.id, "evt_01020304050607080000000a")
 	want(t, "body", string(told.body), `{"type":"failed","timestamp":"`+e.Cursor.Time.UTC().Format(time.RFC3339Nano)+`","data":{"id":"evt_01020304050607080000000a","message":"m1","message_id":"","sender":"a@us.test",`+
-		`"recipient":"b@b.example","domain":"b.example","host":"mx.b.example","address":"","code":550,"status":"5.1.1","reply":["550 5.1.1 <no> \u001b[31m"],"in_doubt":false,"scope":"","stage":"rcpt","reason":"","attempt":""}}`)
+		`"recipient":"b@b.example","domain":"b.example","host":"mx.b.example","address":"","code":550,"status":"5.1.1","reply":["550 5.1.1 <no> \u001b[31m"],"in_doubt":false,"scope":"","stage":"rcpt","reason":"","category":"bad-mailbox","hard":true,"attempt":""}}`)
 	e.Code, e.Reply = 0, nil
-	told, err = eventOf(e)
+	told, err = eventOf(e, nil)
 	if err != nil || !strings.Contains(string(told.body), `"code":null,"status":"5.1.1","reply":[]`) {
 		t.Errorf("%s, %v", told.body, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sternpost/console"
+	"sternpost/journal"
 	"sternpost/webhook"
 )
 
@@ -12,6 +13,10 @@ import (
 func (s *service) openWebhooks() error {
 	n, err := webhook.New(s.config.Webhooks, webhook.Deps{
 		Journal: s.store.Journal(), Bookmarks: s.store, Log: s.log, Agent: "Sternpost/" + currentVersion().Version, Seed: rand.Uint64(),
+		Judge: func(e journal.Entry) (string, bool) {
+			v := s.judge.entry(e)
+			return string(v.Category), v.Hard
+		},
 	})
 	if err != nil {
 		return withCode(exitConfig, err)
