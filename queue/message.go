@@ -90,6 +90,17 @@ func Waits(states []RecipientState) bool {
 	return slices.ContainsFunc(states, func(s RecipientState) bool { return !s.State.Final() || s.Owes() })
 }
 
+// AboutToBeTried says whether a recipient waits for its turn, and not for a later attempt.
+func AboutToBeTried(s Submission, states []RecipientState, now time.Time) bool {
+	return slices.ContainsFunc(states, func(state RecipientState) bool {
+		due := state.Due
+		if due.IsZero() {
+			due = s.begin()
+		}
+		return state.State == Pending && !due.After(now)
+	})
+}
+
 // ReportWork is the destination of work that is no attempt but a report to be written: see Store.Reports.
 const ReportWork mail.Domain = ""
 

@@ -16,8 +16,9 @@ import (
 type reports struct {
 	// ripe are messages that owe a report and that nobody holds a lease of any more.
 	ripe map[queue.ID]struct{}
-	// all: we have just started, nobody holds anything, and all of them may go.
-	all bool
+	// seen is how far the reports were looked through that were owed at the start, when nobody held anything.
+	seen    []byte
+	seenAll bool
 }
 
 func reportKey(due uint64, id queue.ID) []byte {
@@ -58,20 +59,31 @@ func (s *Store) Reports(ctx context.Context, now time.Time, most int) ([]queue.O
 	if err := ctx.Err(); err != nil || most <= 0 {
 		return nil, time.Time{}, err
 	}
-	rows, next, err := s.takeReports(nanos(now), most)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
 	var work []queue.Owed
-	for _, r := range rows {
-		if o, ok := s.loadReport(r); ok {
-			work = append(work, o)
+	var next time.Time
+	for range looksForReports {
+		rows, first, err := s.takeReports(nanos(now), most-len(work))
+		if err != nil {
+			s.Return(work)
+			return nil, time.Time{}, err
+		}
+		next = first
+		for _, r := range rows {
+			if o, ok := s.loadReport(r, nanos(now)); ok {
+				work = append(work, o)
+			}
+		}
+		if len(rows) == 0 || len(work) == most {
+			break
 		}
 	}
 	return work, next, nil
 }
 
-// takeReports leases what may go now, and says when the first of the others is due.
+// looksForReports bounds how often one call looks again because what it found may not go yet.
+const looksForReports = 64
+
+// takeReports leases what may go now, as far as the index tells, and says when the first of the others is due.
 func (s *Store) takeReports(now uint64, most int) (rows []row, next time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,44 +91,19 @@ func (s *Store) takeReports(now uint64, most int) (rows []row, next time.Time, e
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	take := func(id queue.ID) {
-		delete(s.reports.ripe, id)
-		r := row{id: id, priority: heldRow}
-		if own := s.messages[id]; own == nil || !own.claimed && !own.holds(queue.ReportWork) {
-			s.take(r)
-			rows = append(rows, r)
-		}
-	}
-	for id := range s.reports.ripe {
-		if len(rows) == most {
-			break
-		}
-		if s.messages[id] == nil {
-			take(id)
-		} else { // somebody has taken it again, and it comes back when that ends
-			delete(s.reports.ripe, id)
-		}
-	}
+	rows = s.takeRipe(nil, most)
 	ok := it.First()
 	for ; ok && len(rows) < most; ok = it.Next() {
 		due, id, fits := parseReport(it.Key())
-		if !fits {
-			continue
-		}
-		if due > now && !s.reports.all {
+		if fits && due > now {
+			next = moment(due)
 			break
 		}
-		if due <= now || s.messages[id] == nil {
-			take(id)
+		if own := s.messages[id]; fits && (own == nil || !own.claimed && !own.holds(queue.ReportWork)) {
+			rows = s.takeReport(rows, id)
 		}
 	}
-	if ok {
-		if due, _, fits := parseReport(it.Key()); fits {
-			next = moment(due)
-		}
-	} else {
-		s.reports.all = false
-	}
+	rows = s.takeFirst(it, rows, most)
 	if err := it.Close(); err != nil {
 		s.putBack(rows)
 		return nil, time.Time{}, err
@@ -124,8 +111,46 @@ func (s *Store) takeReports(now uint64, most int) (rows []row, next time.Time, e
 	return rows, next, nil
 }
 
-// loadReport reads the message of a report that is due.
-func (s *Store) loadReport(r row) (queue.Owed, bool) {
+func (s *Store) takeReport(rows []row, id queue.ID) []row {
+	delete(s.reports.ripe, id)
+	r := row{id: id, priority: heldRow}
+	s.take(r)
+	return append(rows, r)
+}
+
+// takeRipe takes messages that nobody holds any more. Those that somebody has taken again come back when that ends.
+func (s *Store) takeRipe(rows []row, most int) []row {
+	for id := range s.reports.ripe {
+		if len(rows) == most {
+			break
+		}
+		if s.messages[id] == nil {
+			rows = s.takeReport(rows, id)
+		} else {
+			delete(s.reports.ripe, id)
+		}
+	}
+	return rows
+}
+
+// takeFirst takes what was owed at the start, each once.
+func (s *Store) takeFirst(it *pebble.Iterator, rows []row, most int) []row {
+	if s.reports.seenAll {
+		return rows
+	}
+	ok := it.SeekGE(append([]byte{kindReport}, s.reports.seen...))
+	for ; ok && len(rows) < most; ok = it.Next() {
+		if _, id, fits := parseReport(it.Key()); fits && s.messages[id] == nil {
+			rows = s.takeReport(rows, id)
+		}
+		s.reports.seen = append(append(s.reports.seen[:0], it.Key()[1:]...), 0) // what follows this key
+	}
+	s.reports.seenAll = !ok && it.Error() == nil
+	return rows
+}
+
+// loadReport reads the message of a report. One that is not due waits while a recipient is about to be tried: it comes back when that attempt ends.
+func (s *Store) loadReport(r row, now uint64) (queue.Owed, bool) {
 	s.mu.Lock()
 	own := s.messages[r.id]
 	s.mu.Unlock()
@@ -138,7 +163,8 @@ func (s *Store) loadReport(r row) (queue.Owed, bool) {
 			indices = append(indices, i)
 		}
 	}
-	if len(indices) > 0 {
+	waits := err == nil && nanos(queue.ReportDue(own.states)) > now && queue.AboutToBeTried(own.Submission, own.states, moment(now))
+	if len(indices) > 0 && !waits {
 		return own.owe(s, r, indices), true
 	}
 	if err != nil && !errors.Is(err, queue.ErrNotFound) {
@@ -146,6 +172,9 @@ func (s *Store) loadReport(r row) (queue.Owed, bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(own.rows) == 1 {
+		own.owes = false // not ripe for its own sake
+	}
 	s.release(r)
 	return queue.Owed{}, false
 }

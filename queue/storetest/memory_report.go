@@ -19,7 +19,7 @@ func (m *Memory) Reports(ctx context.Context, now time.Time, most int) (work []q
 		due := queue.ReportDue(k.message.Recipients)
 		switch {
 		case due.IsZero() || m.leases[unit{k.message.ID, queue.ReportWork}]:
-		case len(work) < most && (!due.After(now) || !m.underWay(k)):
+		case len(work) < most && (!due.After(now) || !m.underWay(k) && !queue.AboutToBeTried(k.message.Submission, k.message.Recipients, now)):
 			work = append(work, m.report(k, due))
 		case next.IsZero() || due.Before(next):
 			next = due

@@ -105,11 +105,12 @@ func testReportReturned(r *trial) {
 	work := r.accept(letter("a@a.example", "b@b.example", "c@c.example"), "text")
 	r.settle(all(work[0], owing(5)))
 	r.store.Return(work[1:])
-	reports := r.reports("the other waits, and is not under way", after(1), work[0].ID)
+	r.reports("the other is about to be tried", after(1))
+	r.settle(all(r.lease(after(1))[0], deferred(after(60), "busy")))
+	reports := r.reports("the other waits for later", after(1), work[0].ID)
 	r.store.Return(reports)
 	r.settle(told(r.reports("given back", after(1), work[0].ID)[0]))
-	again := r.lease(start())
-	r.expectWork("the other", again, work[0].ID)
+	r.expectWork("the other", r.lease(after(60)), work[0].ID)
 }
 
 func testReportChange(r *trial) {
