@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"sternpost/journal"
@@ -97,17 +98,20 @@ func (c *Console) why(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// story finds out what a text names: an id is 13 letters and digits without a dot, an address has an @.
+// story finds out what a text names: an id is 13 letters and digits without a dot, a Message-ID stands in its brackets, an address has an @.
 func (c *Console) story(ctx context.Context, what string) (Why, error) {
 	if id, err := queue.ParseID(what); err == nil {
 		return c.whyMessage(ctx, id)
+	}
+	if messageID, ok := strings.CutPrefix(what, "<"); ok && strings.HasSuffix(messageID, ">") {
+		return c.whyMessageID(ctx, strings.TrimSuffix(messageID, ">"))
 	}
 	if a, err := mail.ParseAddress(what); err == nil {
 		return c.whyPlace(ctx, Why{About: WhyAddress, Subject: a.String()}, a.String(), a.Domain)
 	}
 	d, err := mail.ParseDomain(what)
 	if err != nil {
-		return Why{}, refuse("what: %q is not the id of a message, nor an address, nor a domain", what)
+		return Why{}, refuse("what: %q is not the id of a message, nor a Message-ID in its brackets, nor an address, nor a domain", what)
 	}
 	return c.whyPlace(ctx, Why{About: WhyDomain, Subject: string(d)}, "", d)
 }
@@ -138,6 +142,22 @@ func (c *Console) whyMessage(ctx context.Context, id queue.ID) (Why, error) {
 		told.Standing = append(told.Standing, told.standing(r))
 	}
 	return told, nil
+}
+
+// whyMessageID tells of the message that was accepted last with a Message-ID: what a program sends anew has the same.
+func (c *Console) whyMessageID(ctx context.Context, messageID string) (Why, error) {
+	list, err := c.gather(ctx, journal.Query{MessageID: messageID, Kind: journal.Accepted, Newest: true, Limit: 1, Brief: true})
+	if err != nil {
+		return Why{}, err
+	}
+	if len(list) == 0 {
+		return Why{}, queue.ErrNotFound
+	}
+	id, err := queue.ParseID(list[0].Message)
+	if err != nil {
+		return Why{}, queue.ErrNotFound
+	}
+	return c.whyMessage(ctx, id)
 }
 
 func (c *Console) whyPlace(ctx context.Context, about Why, recipient string, domain mail.Domain) (Why, error) {

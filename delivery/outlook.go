@@ -21,7 +21,11 @@ func (a *Agent) Outlook(ctx context.Context, domain mail.Domain) (plan mail.Atte
 	} else {
 		w.rcpts = nil
 	}
-	return w.finish(), findRoute(a.config.Routes, domain).policy()
+	plan = w.finish()
+	for i := range plan.Outcomes {
+		plan.Outcomes[i].Recipient = mail.Address{} // it is about all of the domain
+	}
+	return plan, findRoute(a.config.Routes, domain).policy()
 }
 
 // policy is what a route asks of its connections, in words.

@@ -9,7 +9,7 @@ import (
 )
 
 type whyCommand struct {
-	What    string `arg:"" name:"what" help:"The id of a message, an address, or a domain."`
+	What    string `arg:"" name:"what" help:"The id of a message, its Message-ID in brackets, an address, or a domain."`
 	Verbose bool   `short:"v" help:"Show replies in full, those to EHLO too."`
 }
 
