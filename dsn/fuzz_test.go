@@ -23,9 +23,11 @@ func FuzzReport(f *testing.F) {
 		for i := range r.Recipients {
 			one := &r.Recipients[i]
 			one.Diagnostic = mail.Reply{Code: int(choice % 600), Lines: []string{reply, reason}}
+			one.Tried = []Host{{Name: host, Address: reply, Times: int(choice % 3), Reason: reason}, {Name: reason, Reason: original}}
 			one.Reason, one.RemoteMTA, one.Original, one.OriginalType = reason, host, reply, []string{"rfc822", "utf-8", host}[choice%3]
 		}
 		r.EnvelopeID, r.Original, r.HeadersOnly = reason, content(original), choice%2 == 0
+		r.Text = []*Text{nil, builtin(German)}[choice%2]
 		text := write(t, r)
 		checkShape(t, text)
 		if kinds, _ := readPlainly(t, text); len(kinds) != 3 || !isStatusType(kinds[1]) {
