@@ -64,7 +64,7 @@ func TestSuppressionByReversePath(t *testing.T) {
 			t.Errorf("from %q: %v", from, err)
 		}
 	}
-	desk.deps.Suppression = blocklist{err: errors.New("broken")}
+	desk.deps.Suppression = blocklist{sender: "a@b.example", boxes: boxes, err: errors.New("broken")}
 	l := letter(t, "", "a@b.example", "dead@d.example")
 	if list, err := desk.Recipient(l.Client, l.Envelope.From, l.Envelope.Recipients[0]); err != nil || len(list) != 1 {
 		t.Errorf("a list that cannot be read keeps mail from going: %v", err)

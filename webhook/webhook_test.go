@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -98,6 +99,42 @@ func TestRefusedEventIsTriedAgain(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// What was taken is not told again, also where the process ends in the middle of a page: in order while an answer is waited for, or by a crash while it waits for the next try.
+func TestEndWithinAPage(t *testing.T) {
+	for name, status := range map[string]int{"no answer": hangs, "refused": 500} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				d, r := newDiary(), &receiver{}
+				_, end := begin(t, d, r)
+				pass(time.Second)
+				r.answer = func(n int) (int, http.Header) {
+					if n == 2 {
+						return status, nil
+					}
+					return 200, nil
+				}
+				d.write(journal.Failed, "one@b.example")
+				d.write(journal.Failed, "two@b.example")
+				pass(1500 * time.Millisecond)
+				want(t, "told", r.recipients(), "one two")
+				crashed := newDiary()
+				crashed.entries, crashed.places = d.entries, maps.Clone(d.places)
+				end()
+				if status == hangs {
+					crashed = d
+					if at := d.places["https://hooks.example/events"]; at != d.entries[0].Cursor {
+						t.Errorf("when Run has ended the bookmark is %v", at)
+					}
+				}
+				_, end = begin(t, crashed, r)
+				defer end()
+				pass(2 * time.Second)
+				want(t, "told", r.recipients(), "one two two")
+			})
+		})
+	}
 }
 
 // The bookmark moves only over what was taken, whenever the process ends.

@@ -97,6 +97,9 @@ func (d *diary) SetBookmark(_ context.Context, reader string, at journal.Cursor)
 	return nil
 }
 
+// hangs is the status of no answer.
+const hangs = -1
+
 // receiver answers requests in memory, so that time may pass in a bubble.
 type receiver struct {
 	mu     sync.Mutex
@@ -122,8 +125,14 @@ func (r *receiver) RoundTrip(request *http.Request) (*http.Response, error) {
 	if r.answer != nil {
 		status, header = r.answer(len(r.got))
 	}
-	if status == 0 {
+	switch status {
+	case 0:
 		return nil, errors.New("connection refused")
+	case hangs:
+		r.mu.Unlock()
+		<-request.Context().Done()
+		r.mu.Lock()
+		return nil, request.Context().Err()
 	}
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader("thank you")), Request: request}, nil
 }
