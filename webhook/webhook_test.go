@@ -110,28 +110,29 @@ func TestEndWithinAPage(t *testing.T) {
 				_, end := begin(t, d, r)
 				pass(time.Second)
 				r.answer = func(n int) (int, http.Header) {
-					if n == 2 {
+					if n == 3 {
 						return status, nil
 					}
 					return 200, nil
 				}
 				d.write(journal.Failed, "one@b.example")
 				d.write(journal.Failed, "two@b.example")
+				d.write(journal.Failed, "three@b.example")
 				pass(1500 * time.Millisecond)
-				want(t, "told", r.recipients(), "one two")
+				want(t, "told", r.recipients(), "one two three")
 				crashed := newDiary()
 				crashed.entries, crashed.places = d.entries, maps.Clone(d.places)
 				end()
 				if status == hangs {
 					crashed = d
-					if at := d.places["https://hooks.example/events"]; at != d.entries[0].Cursor {
+					if at := d.places["https://hooks.example/events"]; at != d.entries[1].Cursor {
 						t.Errorf("when Run has ended the bookmark is %v", at)
 					}
 				}
 				_, end = begin(t, crashed, r)
 				defer end()
 				pass(2 * time.Second)
-				want(t, "told", r.recipients(), "one two two")
+				want(t, "told", r.recipients(), "one two three three")
 			})
 		})
 	}

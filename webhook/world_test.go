@@ -86,11 +86,14 @@ func (d *diary) breakDown(broken bool) {
 	d.broken = broken
 }
 
-func (d *diary) SetBookmark(_ context.Context, reader string, at journal.Cursor) error {
+func (d *diary) SetBookmark(ctx context.Context, reader string, at journal.Cursor) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.broken {
 		return errors.New("broken")
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	d.saves++
 	d.places[reader] = at
@@ -131,6 +134,7 @@ func (r *receiver) RoundTrip(request *http.Request) (*http.Response, error) {
 	case hangs:
 		r.mu.Unlock()
 		<-request.Context().Done()
+		<-time.After(time.Second) // whoever ends waits for it
 		r.mu.Lock()
 		return nil, request.Context().Err()
 	}
