@@ -70,9 +70,13 @@ func TestEventsAreFollowed(t *testing.T) {
 }
 
 func TestEventsOfATime(t *testing.T) {
-	_, client := startWith(t, DefaultConfig(), toldOf(&fakeQueue{}))
+	d := toldOf(&fakeQueue{})
+	_, client := startWith(t, DefaultConfig(), d)
 	next := listen(t, client, "/v1/events?since=1d&kind=failed&category=bad-mailbox", "")
-	for _, want := range []string{"one@", "three@", "me@"} {
+	for i, want := range []string{"one@", "three@", "me@", "new@"} {
+		if i == 3 {
+			d.Journal.(*book).write(failedAt(0, "new@example.test", 550))
+		}
 		if _, _, octets := next(); !strings.Contains(octets, want) {
 			t.Errorf("got %s, want %s", octets, want)
 		}

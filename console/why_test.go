@@ -25,7 +25,9 @@ func TestWhyOfAMessageInTheQueue(t *testing.T) {
 	again.Recipient = "others@example.test"
 	refused := probe
 	refused.AttemptID, refused.Stage = "q", mail.StageRcpt
-	b.write(probe, again, refused)
+	own := probe
+	own.Message, own.AttemptID, own.Recipient = "0000000000007", "o", "other@example.test"
+	b.write(probe, again, refused, own)
 	_, client := startWith(t, DefaultConfig(), d)
 	var told Why
 	answered(t, client, "/v1/why?what=0000000000007", &told)
@@ -49,8 +51,8 @@ func TestWhyOfAMessageThatIsGone(t *testing.T) {
 	first, second := failedAt(time.Hour, "you@gone.test", 250), failedAt(time.Hour, "them@gone.test", 250)
 	ip := netip.MustParseAddr("192.0.2.9")
 	first.Attempt = &mail.Attempt{ID: "a", Number: 1, Candidates: []mail.Candidate{
-		{Host: "mx.gone.test", Address: netip.MustParseAddr("192.0.2.8"), TLS: &mail.TLS{Version: "TLS 1.2"}},
 		{Host: "mx.gone.test", Address: ip, TLS: &mail.TLS{Version: "TLS 1.3", Verified: true}},
+		{Host: "mx.gone.test", Address: netip.MustParseAddr("192.0.2.8"), TLS: &mail.TLS{Version: "TLS 1.2"}},
 	}}
 	for _, e := range []*journal.Entry{&first, &second} {
 		e.Kind, e.Message, e.Reply = journal.Delivered, "0000000000009", []string{"250 queued as 4XyZ"}
@@ -103,6 +105,15 @@ func TestWhyOfPlaces(t *testing.T) {
 	}
 	if response, text := ask(t, client, get(t, "/v1/why?what=a%20b")); response.StatusCode != http.StatusBadRequest {
 		t.Errorf("%d %s", response.StatusCode, text)
+	}
+}
+
+// What was never tried itself is kept by what keeps all that waits.
+func TestVerdictOfAProbe(t *testing.T) {
+	probe := Event{Domain: "example.test", Verdict: Verdict{Category: "network"}}
+	w := Why{Message: &Message{}, Probes: []Event{{Domain: "other.test", Verdict: Verdict{Category: "dns"}}, probe}}
+	if s := w.standing(Recipient{Recipient: "you@example.test", Domain: "example.test", State: "pending"}); s.Category != "network" {
+		t.Errorf("%+v", s)
 	}
 }
 
