@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -51,4 +53,25 @@ func askHTTP(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Setenv("ID", at[strings.LastIndexByte(at, '/')+1:])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), fmt.Appendf(nil, "%d\n%s", response.StatusCode, text), 0o600))
+}
+
+// askHTTPUntil asks a question with GET until the answer has what is looked for: some things are known a moment after they have happened.
+func askHTTPUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: http-until PATTERN FILE PATH")
+	}
+	pattern, err := regexp.Compile(args[0])
+	ts.Check(err)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(patient); ; <-again.C {
+		askHTTP(ts, false, []string{args[1], "GET", args[2]})
+		text := ts.ReadFile(args[1])
+		if pattern.MatchString(text) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s is not in\n%s", args[0], text)
+		}
+	}
 }
