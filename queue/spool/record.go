@@ -219,7 +219,7 @@ func decodeEntry(value []byte, brief bool) (journal.Entry, error) {
 		InDoubt: r.flag(), Reply: r.texts(), Reason: r.text(), AttemptID: r.text(),
 	}
 	whole := r.flag()
-	if whole && brief && !r.bad {
+	if whole && brief { // of a spoilt value nothing is left, and no flag is set
 		return e, nil
 	}
 	if whole {
