@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"time"
 
 	"sternpost/mail"
@@ -59,7 +60,11 @@ func (t *turns) displace(sender string) (Owed, bool) {
 	last := len(list) - 1
 	o := list[last]
 	list[last] = Owed{}
-	t.work[most] = list[:last] // not empty: it was longer than the average
+	t.work[most] = list[:last]
+	if last == 0 { // where each sender has one message
+		delete(t.work, most)
+		t.senders = slices.DeleteFunc(t.senders, func(name string) bool { return name == most })
+	}
 	t.count--
 	return o, true
 }
