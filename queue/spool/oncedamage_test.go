@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap/zaptest/observer"
 
 	"sternpost/journal"
 	"sternpost/queue"
@@ -86,34 +87,41 @@ func expectKeys(t *testing.T, s *Store, ids map[int]queue.ID, again func(n int) 
 	}
 }
 
+// reopenSpoilt closes a store and opens what a crash leaves of it, with a message damaged in the log, or in a table.
+func reopenSpoilt(t *testing.T, s *Store, mem *vfs.MemFS, id queue.ID, inTable bool) (*Store, *observer.ObservedLogs) {
+	t.Helper()
+	if inTable {
+		if err := s.db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fs := mem.CrashClone(vfs.CrashCloneCfg{})
+	spoilMessage(t, fs, id)
+	if inTable { // a start does not read all messages
+		s = openAt(t, fs, "/spool")
+		if readable(t, s) {
+			t.Error("all can be read")
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, logs, err := openWatched(fs, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, logs
+}
+
 // A rebuilt store knows the keys of all messages but of those that are missing, and none that had expired.
 func TestKeysOfARebuiltStore(t *testing.T) {
 	for name, flush := range map[string]bool{"log": false, "tables": true} {
 		t.Run(name, func(t *testing.T) {
 			s, mem, ids := keyedStock(t)
-			if flush {
-				if err := s.db.Flush(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
-			fs := mem.CrashClone(vfs.CrashCloneCfg{})
-			spoilMessage(t, fs, ids[33])
-			if flush { // a start does not read all messages
-				s = openAt(t, fs, "/spool")
-				if readable(t, s) {
-					t.Error("all can be read")
-				}
-				if err := s.Close(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			s, logs, err := openWatched(fs, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
+			s, logs := reopenSpoilt(t, s, mem, ids[33], flush)
 			defer func() { _ = s.Close() }()
 			if log := logText(logs); !strings.Contains(log, "is rebuilt") || strings.Count(log, "is missing") != 1 || !strings.Contains(log, ids[33].String()) {
 				t.Fatal(log)

@@ -148,29 +148,7 @@ func TestRebuiltStoreKeepsListAndBookmarks(t *testing.T) {
 			if _, err := s.Unsuppress(t.Context(), []mail.Address{refusedBox(2).Address}); err != nil {
 				t.Fatal(err)
 			}
-			if flush {
-				if err := s.db.Flush(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
-			fs := mem.CrashClone(vfs.CrashCloneCfg{})
-			spoilMessage(t, fs, ids[10])
-			if flush { // a start does not read all messages
-				s = openAt(t, fs, "/spool")
-				if readable(t, s) {
-					t.Error("all can be read")
-				}
-				if err := s.Close(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			s, logs, err := openWatched(fs, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
+			s, logs := reopenSpoilt(t, s, mem, ids[10], flush)
 			defer func() { _ = s.Close() }()
 			if !strings.Contains(logText(logs), "is rebuilt") {
 				t.Fatal(logText(logs))
