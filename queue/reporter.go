@@ -101,11 +101,11 @@ func (q *Queue) writeReports(ctx context.Context) time.Time {
 		for _, o := range work {
 			settlements = append(settlements, q.settleReport(o, t))
 		}
-		if q.record(settlements) != nil || len(work) < reportBatch {
-			q.poke()
+		err = q.record(settlements)
+		q.poke()
+		if err != nil || len(work) < reportBatch {
 			return next
 		}
-		q.poke()
 	}
 }
 

@@ -8,9 +8,6 @@ import (
 	"sternpost/mail"
 )
 
-// maxKey is the longest idempotency key in octets.
-const maxKey = 255
-
 // keyOf is the idempotency key of a letter: that of the header or the one that the door was given; empty: none. Where there are both they must be the same.
 func (h *head) keyOf(l Letter) (string, error) {
 	key := l.Key
@@ -29,7 +26,7 @@ func (h *head) keyOf(l Letter) (string, error) {
 
 // checkKey refuses a key that could not be told or stored as it is.
 func checkKey(key string) error {
-	if len(key) > maxKey {
+	if len(key) > longestKey {
 		return refuse(554, "5.6.0", "an Idempotency-Key has at most 255 octets")
 	}
 	for _, c := range []byte(key) {
