@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -56,8 +57,17 @@ func TestScenarios(t *testing.T) {
 			"socket": startSocket, "silent-socket": startSilentSocket, "taken": writeTaken, "until": waitUntil, "reached": waitReached, "exit-sendmail": expectSendmail,
 			"webhook": startWebhook, "told": waitTold,
 		},
+		Condition:           scenarioCondition,
 		RequireExplicitExec: true,
 	})
+}
+
+// scenarioCondition answers what a script asks about the place where it runs.
+func scenarioCondition(name string) (bool, error) {
+	if name == "interrupts" { // not in the background of a shell without job control
+		return !signal.Ignored(os.Interrupt), nil
+	}
+	return false, fmt.Errorf("no such condition: %s", name)
 }
 
 // scenario is the small world of one script.
