@@ -4,6 +4,7 @@ import (
 	_ "embed" // rules.toml
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -21,6 +22,7 @@ type Classifier struct {
 	byWord    map[string][]entry // phrases by their first word
 	wordless  []int              // rules without text
 	providers []provider
+	lists     []list
 }
 
 // entry is a phrase of a rule.
@@ -35,16 +37,23 @@ type provider struct {
 	Link  string   `toml:"link"`
 }
 
+// list is a block list, by the words that its name has in replies, and the page where it tells what it knows of an address.
+type list struct {
+	Words []string `toml:"words"`
+	Link  string   `toml:"link"`
+}
+
 // New is a classifier with rules of an operator before its own.
 func New(own []Rule) (*Classifier, error) {
 	var file struct {
 		Rules     []Rule     `toml:"rules"`
 		Providers []provider `toml:"providers"`
+		Lists     []list     `toml:"lists"`
 	}
 	if _, err := toml.Decode(embedded, &file); err != nil {
 		return nil, fmt.Errorf("the rules of the program: %w", err)
 	}
-	c := &Classifier{byWord: map[string][]entry{}, providers: file.Providers}
+	c := &Classifier{byWord: map[string][]entry{}, providers: file.Providers, lists: file.Lists}
 	var errs []error
 	for i, r := range own {
 		if err := c.add(r); err != nil {
@@ -147,6 +156,9 @@ func (c *Classifier) Classify(f Failure) Verdict {
 	if strings.HasPrefix(f.Reason, journal.LifetimeEnded) || strings.HasPrefix(f.Reason, journal.NeverReached) {
 		v = f.expired(v)
 	}
+	if v.Link == "" && v.Cause == Reputation {
+		v.Link = c.listed(f)
+	}
 	if v.Link == "" {
 		v.Link = c.page(f)
 	}
@@ -226,6 +238,19 @@ func (f *Failure) names() []string {
 		list = append(list, strings.ToLower(f.Recipient[at+1:]))
 	}
 	return list
+}
+
+// listed is where the block list that a reply names tells what it knows of an address; empty: it names none that is known.
+func (c *Classifier) listed(f Failure) string {
+	text := words(f.text())
+	for _, l := range c.lists {
+		for _, word := range l.Words {
+			if slices.Contains(text, word) {
+				return l.Link
+			}
+		}
+	}
+	return ""
 }
 
 // page is where the provider of the remote host explains its replies.
