@@ -84,7 +84,7 @@ func (d deliverCommand) deliver(sh *shell, c *configuration, e mail.Envelope, co
 	if err != nil {
 		return delivered{}, withCode(exitUsage, err)
 	}
-	rooms, err := openRooms(c, delivery.Deps{Log: newLog(sh.stderr, c), Masks: masks})
+	rooms, err := openRooms(realWorld(), c, delivery.Deps{Log: newLog(sh.stderr, c), Masks: masks})
 	if err != nil {
 		return delivered{}, withCode(exitConfig, err)
 	}

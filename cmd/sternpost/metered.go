@@ -70,9 +70,8 @@ func (m metered) count(c submission.Client, err error) {
 }
 
 // measured makes the metrics, with what is read when somebody asks.
-func (s *service) measured() *console.Metrics {
+func (s *service) measured(directory string) *console.Metrics {
 	m := console.NewMetrics(currentVersion().Version, []string{submission.DoorSMTP, submission.DoorSocket, submission.DoorHTTP})
-	directory := s.config.Queue.Directory
 	m.Gauge("disk_free_bytes", "What is free for us on the disk of queue.directory; NaN: it does not say.", func() float64 { return diskFree(directory) })
 	figure := func(read func(submission.Figures) float64) func() float64 {
 		return func() float64 { return read(s.submission.Figures()) }

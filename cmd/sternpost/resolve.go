@@ -68,7 +68,7 @@ func (r resolveCommand) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	rooms, err := openRooms(c, delivery.Deps{Log: newLog(sh.stderr, c)})
+	rooms, err := openRooms(realWorld(), c, delivery.Deps{Log: newLog(sh.stderr, c)})
 	if err != nil {
 		return withCode(exitConfig, err)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -19,17 +18,17 @@ type rooms struct {
 	agent    *delivery.Agent
 }
 
-// openRooms builds the rooms on the real network. What d leaves out of the network is filled in.
-func openRooms(c *configuration, d delivery.Deps) (*rooms, error) {
-	addresses, err := ownAddresses()
+// openRooms builds the rooms. What d leaves out of the network is filled in from w.
+func openRooms(w world, c *configuration, d delivery.Deps) (*rooms, error) {
+	addresses, err := w.addresses()
 	if err != nil {
 		return nil, err
 	}
-	r, err := resolver.New(c.Resolver, new(net.Dialer).DialContext)
+	r, err := resolver.New(c.Resolver, w.dialDNS)
 	if err != nil {
 		return nil, fmt.Errorf("resolver: %w", err)
 	}
-	d.Resolver, d.Seed, d.Own = r, rand.Uint64(), addresses
+	d.Resolver, d.Dial, d.Seed, d.Own = r, w.dial, w.random(), addresses
 	if d.Listeners == nil {
 		d.Listeners = listeners(c)
 	}

@@ -11,8 +11,6 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
-
-	"sternpost/queue"
 )
 
 type serveCommand struct{}
@@ -66,11 +64,9 @@ func (s *service) run(ctx context.Context, hangups <-chan os.Signal) error {
 	consoleCtx, closeConsole := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeConsole()
 	work, ctx := errgroup.WithContext(ctx)
-	work.Go(func() error { return s.queue.Run(ctx) })
+	s.begin(ctx, work)
 	work.Go(func() error { return s.submission.Serve(ctx) })
 	work.Go(func() error { return s.notifier.Run(ctx) })
-	work.Go(func() error { return s.watchStore(ctx) })
-	work.Go(func() error { return s.sweepJournal(ctx) })
 	work.Go(func() error { return s.warnOfName(ctx) })
 	work.Go(func() error {
 		for {
@@ -109,16 +105,6 @@ func (s *service) run(ctx context.Context, hangups <-chan os.Signal) error {
 	err := work.Wait()
 	closeConsole()
 	return errors.Join(err, answers.Wait())
-}
-
-// watchStore ends the agent when the store does not take writes any more: what is known of the disk then is nothing.
-func (s *service) watchStore(ctx context.Context) error {
-	select {
-	case <-s.store.Failed():
-		return queue.ErrStopped
-	case <-ctx.Done():
-		return nil
-	}
 }
 
 // nameQuestion is how long the look at our own name may take.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -12,102 +11,39 @@ import (
 
 	"sternpost/bounce"
 	"sternpost/console"
-	"sternpost/delivery"
 	"sternpost/queue"
-	"sternpost/queue/spool"
 	"sternpost/submission"
 	"sternpost/webhook"
 )
 
-// service is the running agent: the rooms, and what holds them together.
+// service is the running agent: its core, the doors of it, and who tells others.
 type service struct {
+	*core
 	shell      *shell
-	config     *configuration
 	level      zap.AtomicLevel
-	log        *zap.Logger
-	hostname   string // that of the start: in the banner, and in reports
 	stopping   atomic.Bool
-	store      *spool.Store
-	carrier    *carrier
-	queue      *queue.Queue
 	metrics    *console.Metrics
-	intake     *submission.Desk
 	submission *submission.Server
 	console    *console.Console
 	doors      *doors
-	judge      judge
 	notifier   *webhook.Notifier
 }
 
-// openService builds the rooms and opens the listeners. The store comes first: its lock says that no other agent owns the directory.
+// openService builds the rooms and opens the listeners.
 func openService(sh *shell, c *configuration) (*service, error) {
-	s := &service{shell: sh, config: c, level: zap.NewAtomicLevelAt(c.Log.level())}
-	s.log = newServiceLog(sh.stderr, s.level)
-	store, err := openStore(c, s.log)
+	s := &service{shell: sh, level: zap.NewAtomicLevelAt(c.Log.level())}
+	s.metrics = s.measured(c.Queue.Directory)
+	inner, err := openCore(realWorld(), c, newServiceLog(sh.stderr, s.level), s.metrics)
 	if err != nil {
-		return nil, withCode(exitAgain, err)
+		return nil, err
 	}
-	s.store, s.metrics = store, s.measured()
-	for _, open := range []func() error{s.openDelivery, s.openQueue, s.openIntake, s.openSubmission, s.openWebhooks, s.openConsole} {
+	s.core = inner
+	for _, open := range []func() error{s.openSubmission, s.openWebhooks, s.openConsole} {
 		if err := open(); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
 	return s, nil
-}
-
-func (s *service) openDelivery() error {
-	r, err := openRooms(s.config, s.deliveryDeps(s.config))
-	if err != nil {
-		return withCode(exitConfig, err)
-	}
-	s.carrier, s.hostname = newCarrier(r), r.agent.Hostname()
-	return nil
-}
-
-func (s *service) deliveryDeps(c *configuration) delivery.Deps {
-	return delivery.Deps{Log: s.log, Listeners: listeners(c)}
-}
-
-func (s *service) openQueue() error {
-	rules, err := bounce.New(s.config.Bounce.Rules)
-	if err != nil {
-		return withCode(exitConfig, err)
-	}
-	s.judge.rules.Store(rules)
-	q, err := queue.New(s.config.Queue, queue.Deps{
-		Store: s.store, Deliverer: s.carrier, Log: s.log, Observer: s.metrics, Hostname: s.hostname, Handles: attemptsByHandles(), Seed: rand.Uint64(),
-		Suppression: s.config.Suppression, Rules: rules,
-	})
-	if err != nil {
-		return withCode(exitConfig, err)
-	}
-	s.queue = q
-	return nil
-}
-
-// openIntake makes what stands behind every door.
-func (s *service) openIntake() error {
-	users, err := submission.LoadUsers(s.config.Submission)
-	if err != nil {
-		return withCode(exitConfig, err)
-	}
-	intake, err := submission.NewIntake(intakeConfig(s.config, s.config.Submission, users), submission.IntakeDeps{
-		Queue: s.queue, Suppression: s.queue, Hostname: s.hostname, Log: s.log, Seed: rand.Uint64(),
-	})
-	if err != nil {
-		return withCode(exitConfig, err)
-	}
-	s.intake = intake
-	return nil
-}
-
-// intakeConfig gathers what is said about mail that comes in. The section [submission] is that of the start, but for the users.
-func intakeConfig(c *configuration, start submission.Config, users []submission.User) submission.IntakeConfig {
-	guard, _ := c.Delivery.Guard() // loadConfig has checked it
-	return submission.IntakeConfig{
-		Domain: start.Domain, Users: users, RecipientsPerHour: start.RecipientsPerHour, Aliases: c.Aliases, Guard: guard,
-	}
 }
 
 // counted is the intake for the doors.
@@ -153,10 +89,7 @@ func (s *service) Close() error {
 	if s.doors != nil {
 		errs = append(errs, s.doors.Close())
 	}
-	if s.carrier != nil {
-		errs = append(errs, s.carrier.Close())
-	}
-	return errors.Join(append(errs, s.store.Close())...)
+	return errors.Join(append(errs, s.core.Close())...)
 }
 
 // reload reads the configuration again, and says whether our name is another one now. What cannot be used as a whole is refused as a whole.
@@ -225,7 +158,7 @@ func (s *service) freshRooms(fresh *configuration) (*rooms, error) {
 	if reflect.DeepEqual(fresh.Delivery, old.Delivery) && reflect.DeepEqual(fresh.Resolver, old.Resolver) {
 		return nil, nil
 	}
-	return openRooms(fresh, s.deliveryDeps(old))
+	return openRooms(s.world, fresh, s.deliveryDeps(old))
 }
 
 func closeRooms(r *rooms) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"sternpost/console"
@@ -12,7 +11,7 @@ import (
 // openWebhooks makes what tells applications, and its figures.
 func (s *service) openWebhooks() error {
 	n, err := webhook.New(s.config.Webhooks, webhook.Deps{
-		Journal: s.store.Journal(), Bookmarks: s.store, Log: s.log, Agent: "Sternpost/" + currentVersion().Version, Seed: rand.Uint64(),
+		Journal: s.store.Journal(), Bookmarks: s.store, Log: s.log, Agent: "Sternpost/" + currentVersion().Version, Seed: s.world.random(),
 		Judge: func(e journal.Entry) (string, bool) {
 			v := s.judge.entry(e)
 			return string(v.Category), v.Hard
