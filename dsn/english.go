@@ -4,6 +4,7 @@ package dsn
 const english = `{{define "subject"}}Your message{{with .Only}} to {{.}}{{end}} {{if eq .Headline "failed"}}could not be delivered
 {{- else if eq .Headline "delayed"}}is delayed
 {{- else if eq .Headline "relayed"}}was passed on
+{{- else if eq .Headline "expanded"}}was sent on to several addresses
 {{- else}}was delivered{{end}}{{end}}
 
 {{define "date"}}{{.Format "Monday, 2 January 2006, 15:04"}} UTC{{end}}
@@ -15,7 +16,7 @@ const english = `{{define "subject"}}Your message{{with .Only}} to {{.}}{{end}} 
 {{if eq .Action "failed"}}could not be delivered{{if eq .Cause "host"}}: host unknown{{end}}.
 {{else if eq .Action "delayed"}}has not been delivered yet.
 {{else if eq .Action "relayed"}}was passed on to a mail server that does not confirm deliveries.
-{{else if eq .Action "expanded"}}was delivered, and sent on to several addresses.
+{{else if eq .Action "expanded"}}was sent on to the several addresses that this one stands for.
 {{else}}was delivered.
 {{end}}
 {{.Reason}}
@@ -46,6 +47,7 @@ It will not be tried again.
 {{else if eq .Action "delayed"}}It is tried again{{if not .RetryUntil.IsZero}} until {{template "date" .RetryUntil}}{{end}}. You need not send it again.
 {{if not .RetryUntil.IsZero}}If it cannot be delivered by then, another report tells you so.{{end}}
 {{else if eq .Action "relayed"}}You may hear no more about it.
+{{else if eq .Action "expanded"}}You get no word when it arrives there. If it fails for one of them, another report tells you so, unless you did not want that.
 {{end}}
 {{end}}
 This report was made by the mail system at {{.Reporter}}. Details for its administrators are attached.

@@ -4,6 +4,7 @@ package dsn
 const german = `{{define "subject"}}Ihre Nachricht{{with .Only}} an {{.}}{{end}} {{if eq .Headline "failed"}}konnte nicht zugestellt werden
 {{- else if eq .Headline "delayed"}}ist verzögert
 {{- else if eq .Headline "relayed"}}wurde weitergegeben
+{{- else if eq .Headline "expanded"}}wurde an mehrere Adressen weitergeleitet
 {{- else}}wurde zugestellt{{end}}{{end}}
 
 {{define "date"}}{{.Format "02.01.2006, 15:04"}} Uhr (UTC){{end}}
@@ -15,7 +16,7 @@ const german = `{{define "subject"}}Ihre Nachricht{{with .Only}} an {{.}}{{end}}
 {{if eq .Action "failed"}}konnte nicht zugestellt werden{{if eq .Cause "host"}}: Host unbekannt (host unknown){{end}}.
 {{else if eq .Action "delayed"}}ist noch nicht zugestellt.
 {{else if eq .Action "relayed"}}wurde an einen Mailserver weitergegeben, der Zustellungen nicht bestätigt.
-{{else if eq .Action "expanded"}}wurde zugestellt und an mehrere Adressen weitergegeben.
+{{else if eq .Action "expanded"}}wurde an die Adressen weitergeleitet, für die diese steht.
 {{else}}wurde zugestellt.
 {{end}}
 {{with .Reason}}Der Grund, wie ihn unser Mailserver nennt: {{.}}{{end}}
@@ -46,6 +47,7 @@ Es wird nicht weiter versucht.
 {{else if eq .Action "delayed"}}Es wird weiter versucht{{if not .RetryUntil.IsZero}}, bis {{template "date" .RetryUntil}}{{end}}. Sie müssen sie nicht noch einmal senden.
 {{if not .RetryUntil.IsZero}}Gelingt es bis dahin nicht, sagt Ihnen das ein weiterer Bericht.{{end}}
 {{else if eq .Action "relayed"}}Vielleicht hören Sie nicht mehr davon.
+{{else if eq .Action "expanded"}}Sie erfahren nicht, wann sie dort ankommt. Gelingt es bei einer davon nicht, sagt Ihnen das ein weiterer Bericht, wenn Sie das nicht abgewählt haben.
 {{end}}
 {{end}}
 Diesen Bericht hat das Mailsystem {{.Reporter}} geschrieben. Einzelheiten für seine Betreiber hängen an.

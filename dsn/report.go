@@ -27,7 +27,7 @@ const (
 	Delayed   Action = "delayed"   // it was not delivered so far; it is tried again
 	Delivered Action = "delivered" // it was delivered
 	Relayed   Action = "relayed"   // it was handed on to a host that does not send reports
-	Expanded  Action = "expanded"  // it was delivered, and sent on to several addresses
+	Expanded  Action = "expanded"  // it was sent on to several addresses that the recipient stands for
 )
 
 // MaxOriginal is the greatest size in octets of a message that is returned in full. Of a longer one only the header is returned, and of that as

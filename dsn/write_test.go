@@ -142,7 +142,7 @@ func TestHostileWordsStayInTheirField(t *testing.T) {
 func TestSubject(t *testing.T) {
 	r := failure(t)
 	for action, want := range map[Action]string{
-		Failed: "could not be delivered", Delayed: "is delayed", Relayed: "was passed on", Delivered: "was delivered", Expanded: "was delivered",
+		Failed: "could not be delivered", Delayed: "is delayed", Relayed: "was passed on", Delivered: "was delivered", Expanded: "was sent on to several addresses",
 	} {
 		r.Recipients[0].Action = action
 		if _, got := r.human(ReturnedNothing); got != "Your message to bob@example.org "+want {

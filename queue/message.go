@@ -33,6 +33,10 @@ type Submission struct {
 	// Notice is when Overdue gives the message first, though its lifetime goes on: for the notice of delay. Zero: it does not. It is not kept; each
 	// Settlement says anew when that is.
 	Notice time.Time
+	// Expanded are aliases of several addresses that the sender wrote to, with his wishes: the envelope has those addresses instead. See expanded.go. Not kept.
+	Expanded []mail.Recipient
+	// Reports makes the messages of ours about this one that are accepted in its own commit, once it has an id; nil: there are none. Not kept.
+	Reports func(id ID) []Spawned
 	// MessageID is the header field without its brackets, for the journal.
 	MessageID string
 	// Peer says who handed it in, for people: an address, a local user.

@@ -144,7 +144,8 @@ func (q *Queue) spawn(o Owed, r dsn.Report, t terms) (Spawned, bool) {
 
 // report is the document (RFC 3464).
 func (q *Queue) report(o Owed, about []dsn.Recipient, t terms) dsn.Report {
-	mark := fmt.Sprintf("%s.%x", o.ID, uint64(random(q.seed, o.ID, int(t.now.UnixMilli()))*(1<<52)))
+	// The action tells a report from the notice, or the word about an alias, of the same moment.
+	mark := fmt.Sprintf("%s.%x.%s", o.ID, uint64(random(q.seed, o.ID, int(t.now.UnixMilli()))*(1<<52)), about[0].Action)
 	return dsn.Report{
 		From: mail.Address{Local: "MAILER-DAEMON", Domain: mail.Domain(q.hostname)}, To: o.Envelope.From.Address,
 		MessageID: mark + "@" + q.hostname, Date: t.now, Boundary: "report-" + mark, ReportingMTA: q.hostname, Received: o.Received,

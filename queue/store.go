@@ -31,7 +31,7 @@ var ErrDamaged = errors.New("the content is not what was accepted")
 type Draft interface {
 	io.Writer
 	// Commit makes the message durable, with the entries of the journal about it, and returns it leased: one Owed for each destination, in the order in
-	// which the destinations stand in the envelope. When it returns nil the message survives a crash. After an error nothing was accepted.
+	// which the destinations stand in the envelope. When it returns nil the message survives a crash, and so do its Reports, which are not leased. After an error nothing was accepted.
 	//
 	// A submission with a key is accepted once: where a message of the same sender with the same key was accepted less than KeyLifetime before it, by the Received of the two,
 	// the answer is a *RepeatedError if their digests are the same, else ErrOtherContent; whatever has become of that message meanwhile. The key is remembered in the commit

@@ -27,7 +27,7 @@ func (q *Queue) Submit(ctx context.Context, s Submission, content io.Reader) (Ac
 		return Accepted{}, err
 	}
 	defer draft.Abort()
-	if err := s.fill(draft, content); err != nil {
+	if err := s.fill(q.expanding(&s, draft), content); err != nil {
 		return Accepted{}, fmt.Errorf("taking the content: %w", err)
 	}
 	owed, err := draft.Commit(ctx, s, []journal.Entry{acceptedEntry(s)})
@@ -35,7 +35,9 @@ func (q *Queue) Submit(ctx context.Context, s Submission, content io.Reader) (Ac
 		return repeated(err)
 	}
 	accepted := Accepted{ID: owed[0].ID}
-	q.ready(owed)
+	if q.ready(owed); s.Reports != nil {
+		q.poke()
+	}
 	return accepted, nil
 }
 
@@ -49,7 +51,8 @@ func (s Submission) check() error {
 			return err
 		}
 	}
-	return s.Envelope.Check()
+	aliases := mail.Envelope{Recipients: s.Expanded}
+	return errors.Join(s.Envelope.Check(), aliases.Check())
 }
 
 // repeated tells the message that was accepted before from one that is refused.

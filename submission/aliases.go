@@ -70,7 +70,7 @@ func (s aliases) of(a mail.Address) []mail.Address {
 
 // compile finds what each alias stands for in the end. A local-part stands at domain, and as a name also at hostname, unless that has an alias of its own.
 func (a Aliases) compile(domain, hostname mail.Domain) (aliases, error) {
-	e := expansion{next: aliases{}, ends: aliases{}, depth: map[mail.Address]int{}}
+	e := follower{next: aliases{}, ends: aliases{}, depth: map[mail.Address]int{}}
 	keys := map[mail.Address]string{}
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(a)) {
@@ -140,15 +140,15 @@ func complete(a mail.Address, domain mail.Domain) (mail.Address, error) {
 	return mail.ParseAddress(mail.Address{Local: a.Local, Domain: domain}.String())
 }
 
-// expansion follows aliases to their ends.
-type expansion struct {
+// follower follows aliases to their ends.
+type follower struct {
 	next  aliases              // what stands beside each name
 	ends  aliases              // what is known so far
 	depth map[mail.Address]int // how many aliases lead there
 }
 
 // expand is what name stands for in the end, where path led to it. An alias that names itself means the mailbox itself: otherwise nothing could go there.
-func (e *expansion) expand(name mail.Address, path []mail.Address) ([]mail.Address, error) {
+func (e *follower) expand(name mail.Address, path []mail.Address) ([]mail.Address, error) {
 	if ends, known := e.ends[name]; known {
 		return ends, nil
 	}
@@ -180,7 +180,7 @@ func (e *expansion) expand(name mail.Address, path []mail.Address) ([]mail.Addre
 }
 
 // all follows what is not known yet.
-func (e *expansion) all() (aliases, error) {
+func (e *follower) all() (aliases, error) {
 	for name := range e.next {
 		if _, err := e.expand(name, nil); err != nil {
 			return nil, fmt.Errorf("aliases.%s: %w", name, err)

@@ -29,7 +29,7 @@ func TestRecipientsAreCompleted(t *testing.T) {
 		`"a b"`:                  `"a b"@example.org`,
 	} {
 		list, err := newCounter(t, config).Recipient(Client{}, mail.ReversePath{}, mail.Recipient{Address: addressOfText(t, to)})
-		if got := addressesOf(list); err != nil || got != want {
+		if got := addressesOf(list.Recipients); err != nil || got != want {
 			t.Errorf("%s: %s, %v, want %s", to, got, err, want)
 		}
 	}
@@ -44,13 +44,13 @@ func TestPostmasterMayHaveAnAlias(t *testing.T) {
 	} {
 		for _, to := range []string{"postmaster", "Postmaster@" + hostname, "postMASTER@example.org"} {
 			list, err := newCounter(t, IntakeConfig{Domain: "example.org", Aliases: aliases}).Recipient(Client{}, mail.ReversePath{}, mail.Recipient{Address: addressOfText(t, to)})
-			if got := addressesOf(list); err != nil || got != "a@example.net" {
+			if got := addressesOf(list.Recipients); err != nil || got != "a@example.net" {
 				t.Errorf("%s, %s: %s, %v", name, to, got, err)
 			}
 		}
 	}
 	ours := newCounter(t, IntakeConfig{})
-	if list, err := ours.Recipient(Client{}, mail.ReversePath{}, mail.Recipient{Address: mail.Address{Local: "postmaster"}}); err != nil || addressesOf(list) != "postmaster@"+hostname {
+	if list, err := ours.Recipient(Client{}, mail.ReversePath{}, mail.Recipient{Address: mail.Address{Local: "postmaster"}}); err != nil || addressesOf(list.Recipients) != "postmaster@"+hostname {
 		t.Errorf("without a domain of the configuration: %v, %v", list, err)
 	}
 }
@@ -60,17 +60,75 @@ func TestWishesPassThroughAliases(t *testing.T) {
 	wishes := []string{"FAILURE", "DELAY"}
 	given := mail.Recipient{Address: mail.Address{Local: "root"}, Notify: wishes, OriginalType: "rfc822", Original: "first@x.example"}
 	list, err := desk.Recipient(Client{}, mail.ReversePath{}, given)
-	if err != nil || len(list) != 2 {
+	if err != nil || len(list.Recipients) != 2 || !reflect.DeepEqual(list.Expanded, []mail.Recipient{atHome(given)}) {
 		t.Fatal(list, err)
 	}
-	for _, r := range list {
+	for _, r := range list.Recipients {
 		if !reflect.DeepEqual(r.Notify, wishes) || r.OriginalType != "rfc822" || r.Original != "first@x.example" {
 			t.Errorf("%+v", r)
 		}
 	}
 	list, _ = desk.Recipient(Client{}, mail.ReversePath{}, mail.Recipient{Address: mail.Address{Local: "root"}})
-	if r := list[1]; r.OriginalType != "rfc822" || r.Original != "root@"+hostname {
+	if r := list.Recipients[1]; r.OriginalType != "rfc822" || r.Original != "root@"+hostname {
 		t.Errorf("without ORCPT: %+v", r)
+	}
+}
+
+// atHome is a recipient at our own name.
+func atHome(r mail.Recipient) mail.Recipient {
+	r.Address.Domain = hostname
+	return r
+}
+
+// Of an alias of several the word about success is given by us, and asked for from nobody else; in the place of an alias of one it is asked for there (RFC 3461 s5.2.7.2, s5.2.7.3).
+func TestSuccessOfAliases(t *testing.T) {
+	desk := newCounter(t, IntakeConfig{Aliases: Aliases{"many": {"a@b.example", "c@d.example"}, "one": {"a@b.example"}, "same": {"a@b.example", "a@b.example"}, "chain": {"many"}}})
+	for _, c := range []struct {
+		to, notify, want string
+		expanded         bool
+	}{
+		{"many", "SUCCESS", "NEVER", true},
+		{"many", "SUCCESS FAILURE", "FAILURE", true},
+		{"many", "NEVER", "NEVER", true},
+		{"many", "", "", true},
+		{"chain", "DELAY SUCCESS", "DELAY", true},
+		{"one", "SUCCESS FAILURE", "SUCCESS FAILURE", false},
+		{"same", "SUCCESS", "SUCCESS", false},
+		{"x@y.example", "SUCCESS", "SUCCESS", false},
+	} {
+		given := mail.Recipient{Address: addressOfText(t, c.to), Notify: strings.Fields(c.notify)}
+		e, err := desk.Recipient(Client{}, mail.ReversePath{}, given)
+		if err != nil || (len(e.Expanded) == 1) != c.expanded {
+			t.Errorf("%s %s: %+v, %v", c.to, c.notify, e, err)
+		}
+		for _, r := range e.Recipients {
+			if got := strings.Join(r.Notify, " "); got != c.want {
+				t.Errorf("%s %s: NOTIFY=%s for %s, want %s", c.to, c.notify, got, r.Address, c.want)
+			}
+		}
+		if c.expanded && !reflect.DeepEqual(e.Expanded[0], atHome(given)) {
+			t.Errorf("%s: expanded %+v", c.to, e.Expanded)
+		}
+	}
+}
+
+// The queue hears of each alias once, whatever else is named.
+func TestExpandedReachesTheQueue(t *testing.T) {
+	desk := newCounter(t, IntakeConfig{Aliases: Aliases{"many": {"a@b.example", "c@d.example"}}})
+	l := letter(t, "", "x@y.example", "a@b.example", "c@d.example")
+	many := mail.Recipient{Address: mail.Address{Local: "many"}, Notify: []string{"SUCCESS"}}
+	for range 2 {
+		e, err := desk.Recipient(l.Client, l.Envelope.From, many)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Envelope.Recipients, l.Expanded = append(l.Envelope.Recipients, e.Recipients...), append(l.Expanded, e.Expanded...)
+	}
+	if _, err := desk.Submit(l, "\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got := desk.messages()[0]; !reflect.DeepEqual(got.Expanded, []mail.Recipient{atHome(many)}) || len(got.Envelope.Recipients) != 2 {
+		t.Errorf("%+v", got.Submission)
 	}
 }
 

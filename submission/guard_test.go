@@ -36,7 +36,7 @@ func TestRedirectAll(t *testing.T) {
 	desk := newCounter(t, IntakeConfig{Guard: mail.Guard{RedirectAll: mail.Address{Local: "all", Domain: "staging.example"}}})
 	l := letter(t, "", "x@y.example", "one@world.example", "two@world.example", "one@world.example")
 	l.Envelope.Recipients[0].Notify = []string{"FAILURE"}
-	if list, err := desk.Recipient(l.Client, l.Envelope.From, l.Envelope.Recipients[0]); err != nil || addressesOf(list) != "one@world.example" {
+	if list, err := desk.Recipient(l.Client, l.Envelope.From, l.Envelope.Recipients[0]); err != nil || addressesOf(list.Recipients) != "one@world.example" {
 		t.Errorf("recipient %v, %v", list, err)
 	}
 	if _, err := desk.Submit(l, "Subject: x\r\n\r\nbody\r\n"); err != nil {

@@ -146,11 +146,12 @@ func (h *HTTP) submit(ctx context.Context, p posting) (Receipt, int, error) {
 	}
 	known := map[mail.Address]bool{}
 	for _, address := range p.to {
-		list, err := intake.Recipient(l.Client, l.Envelope.From, mail.Recipient{Address: address, Notify: p.notify})
+		e, err := intake.Recipient(l.Client, l.Envelope.From, mail.Recipient{Address: address, Notify: p.notify})
 		if err != nil {
 			return Receipt{}, 0, refusedRecipient(address, err)
 		}
-		for _, r := range list {
+		l.Expanded = append(l.Expanded, e.Expanded...)
+		for _, r := range e.Recipients {
 			if !known[r.Address] {
 				known[r.Address] = true
 				l.Envelope.Recipients = append(l.Envelope.Recipients, r)

@@ -45,14 +45,14 @@ func (f *fakeIntake) alias(r mail.Recipient, to string) []mail.Recipient {
 	return list
 }
 
-func (f *fakeIntake) Recipient(_ Client, _ mail.ReversePath, r mail.Recipient) ([]mail.Recipient, error) {
+func (f *fakeIntake) Recipient(_ Client, _ mail.ReversePath, r mail.Recipient) (Expansion, error) {
 	switch {
 	case f.refuses(r.Address):
-		return nil, refuse(550, "5.1.1", "nobody")
+		return Expansion{}, refuse(550, "5.1.1", "nobody")
 	case r.Address.Local == "all":
-		return f.alias(r, "member"), nil
+		return Expansion{f.alias(r, "member"), []mail.Recipient{r}}, nil
 	}
-	return []mail.Recipient{r}, nil
+	return Expansion{Recipients: []mail.Recipient{r}}, nil
 }
 
 func (f *fakeIntake) Submit(_ context.Context, l Letter, content io.Reader) (Receipt, error) {

@@ -83,21 +83,22 @@ func (d *Desk) Sender(c Client, from mail.ReversePath) error {
 }
 
 // Recipient implements Intake.
-func (d *Desk) Recipient(c Client, from mail.ReversePath, to mail.Recipient) ([]mail.Recipient, error) {
+func (d *Desk) Recipient(c Client, from mail.ReversePath, to mail.Recipient) (Expansion, error) {
 	r := d.rules.Load()
 	if limit := r.limit(c); limit > 0 {
 		if wait := d.sent.look(c.User, limit, d.deps.Now()); wait > 0 {
-			return nil, tooMany(limit, wait)
+			return Expansion{}, tooMany(limit, wait)
 		}
 	}
-	list, err := r.recipient(to)
+	e, err := r.recipient(to)
 	if err == nil && d.deps.Suppression != nil {
-		list, err = d.unsuppressed(r, Letter{Client: c, Envelope: mail.Envelope{From: from}}, list)
+		e.Recipients, err = d.unsuppressed(r, Letter{Client: c, Envelope: mail.Envelope{From: from}}, e.Recipients)
 	}
 	if err != nil {
 		d.deps.Log.Info("recipient refused", zap.String("peer", c.Peer()), zap.String("recipient", mail.Escape(to.Address.String())), zap.Error(err))
+		return Expansion{}, err
 	}
-	return list, err
+	return e, nil
 }
 
 // tooMany refuses what is beyond a user's limit.

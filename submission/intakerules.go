@@ -99,20 +99,38 @@ func (r *rules) sender(c Client, from mail.ReversePath) (mail.ReversePath, error
 	return from, refuse(553, "5.7.1", "you may not send from this address")
 }
 
-// recipient gives the addresses that a recipient stands for.
-func (r *rules) recipient(to mail.Recipient) ([]mail.Recipient, error) {
+// recipient gives the addresses that a recipient stands for. One in the place of an alias inherits all its wishes (RFC 3461 s5.2.7.2); of several the sender is told at once that they
+// are, where he wants to hear of success, and hears of none of their successes (s5.2.7.3 b).
+func (r *rules) recipient(to mail.Recipient) (Expansion, error) {
 	var err error
 	if to.Address, err = complete(to.Address, r.domain); err != nil {
-		return nil, refuse(553, "5.1.3", "the address is too long with its domain")
+		return Expansion{}, refuse(553, "5.1.3", "the address is too long with its domain")
 	}
-	list := []mail.Recipient{to}
-	if targets := r.aliases.of(to.Address); targets != nil {
-		list = make([]mail.Recipient, len(targets))
-		for i, target := range targets {
-			list[i] = became(to, target)
+	targets := r.aliases.of(to.Address)
+	if targets == nil {
+		e := Expansion{Recipients: []mail.Recipient{to}}
+		return e, r.guarded(e.Recipients)
+	}
+	var e Expansion
+	for _, target := range targets {
+		e.Recipients = append(e.Recipients, became(to, target))
+	}
+	if e.Recipients = distinct(e.Recipients); len(e.Recipients) > 1 {
+		e.Expanded = []mail.Recipient{to}
+		for i := range e.Recipients {
+			e.Recipients[i].Notify = withoutSuccess(to.Notify)
 		}
 	}
-	return list, r.guarded(list)
+	return e, r.guarded(e.Recipients)
+}
+
+// withoutSuccess is what is left of NOTIFY without SUCCESS. Who wanted to hear of nothing else hears of nothing.
+func withoutSuccess(notify []string) []string {
+	rest := slices.DeleteFunc(slices.Clone(notify), func(n string) bool { return n == "SUCCESS" })
+	if len(rest) == 0 && len(notify) > 0 {
+		return []string{"NEVER"}
+	}
+	return rest
 }
 
 // guarded refuses all of list when a staging guard keeps mail from one of them.
@@ -130,7 +148,7 @@ func (r *rules) complete(l *Letter) (err error) {
 	if l.Envelope.From, err = r.sender(l.Client, l.Envelope.From); err != nil {
 		return err
 	}
-	l.Envelope.Recipients = distinct(l.Envelope.Recipients)
+	l.Envelope.Recipients, l.Expanded = distinct(l.Envelope.Recipients), distinct(l.Expanded)
 	switch n := len(l.Envelope.Recipients); {
 	case n == 0:
 		return refuse(554, "5.5.1", "a message needs a recipient")
@@ -166,7 +184,7 @@ func (r *rules) trace(b []byte, l Letter, hostname string, now time.Time) []byte
 func (r *rules) submission(l Letter, h *head, now time.Time) queue.Submission {
 	s := queue.Submission{
 		Envelope: l.Envelope, Sender: l.Client.User, Priority: h.priority(), Received: now, SendAt: l.SendAt, Expires: l.Expires,
-		MessageID: h.messageID(), Peer: l.Client.Peer(),
+		MessageID: h.messageID(), Peer: l.Client.Peer(), Expanded: l.Expanded,
 	}
 	if s.Sender == "" {
 		s.Sender = l.Envelope.From.String()

@@ -47,10 +47,18 @@ func (c Client) Peer() string {
 type Letter struct {
 	Client   Client
 	Envelope mail.Envelope
-	UTF8     bool      // SMTPUTF8 was asked for (RFC 6531)
-	Key      string    // the idempotency key that the door was given; empty: the header may have one
-	SendAt   time.Time // not before (RFC 4865); zero: at once
-	Expires  time.Time // the end of its lifetime, where the client sets one (RFC 2852); zero: the configuration decides
+	Expanded []mail.Recipient // aliases that several recipients of the envelope take the place of
+	UTF8     bool             // SMTPUTF8 was asked for (RFC 6531)
+	Key      string           // the idempotency key that the door was given; empty: the header may have one
+	SendAt   time.Time        // not before (RFC 4865); zero: at once
+	Expires  time.Time        // the end of its lifetime, where the client sets one (RFC 2852); zero: the configuration decides
+}
+
+// Expansion is whom a recipient stands for.
+type Expansion struct {
+	Recipients []mail.Recipient
+	// Expanded is the recipient itself, with its domain, where it is an alias of several: for Letter.Expanded.
+	Expanded []mail.Recipient
 }
 
 // Receipt says that a message was taken over.
@@ -92,9 +100,9 @@ type Intake interface {
 	Sender(c Client, from mail.ReversePath) error
 	// Recipient gives the addresses that a recipient stands for: an alias may stand for several, and a local-part without a domain gets submission.domain. A recipient that a staging
 	// guard, the user's limit or the suppression list forbids is refused; of those whom an alias stands for, the ones that are suppressed are left out while there are others. The error is a *Refusal.
-	Recipient(c Client, from mail.ReversePath, r mail.Recipient) ([]mail.Recipient, error)
-	// Submit takes a message over: when it returns nil it would survive a crash (RFC 5321 s6.1). The recipients of the letter are what Recipient gave; whom it names twice gets the
-	// message once. The errors are, perhaps wrapped, *Refusal, queue.ErrFull, queue.ErrStopped and those of content; then nothing was accepted.
+	Recipient(c Client, from mail.ReversePath, r mail.Recipient) (Expansion, error)
+	// Submit takes a message over: when it returns nil it would survive a crash (RFC 5321 s6.1). The recipients of the letter, and what was expanded, are what Recipient gave; whom it
+	// names twice gets the message once. The errors are, perhaps wrapped, *Refusal, queue.ErrFull, queue.ErrStopped and those of content; then nothing was accepted.
 	Submit(ctx context.Context, l Letter, content io.Reader) (Receipt, error)
 	// Ready is nil while mail is accepted, and says otherwise why it is not.
 	Ready() error

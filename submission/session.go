@@ -21,6 +21,7 @@ type session struct {
 	open     bool // MAIL was accepted
 	accepted int  // RCPT commands, as go-smtp counts them
 	envelope mail.Envelope
+	expanded []mail.Recipient
 	wishes   wishes
 	utf8     bool
 	client   Client // as of the transaction
@@ -33,7 +34,7 @@ const maxEnvelopeID = 100
 func (s *session) Reset() {
 	s.open, s.utf8, s.accepted = false, false, 0
 	s.wishes = wishes{}
-	s.envelope = mail.Envelope{}
+	s.envelope, s.expanded = mail.Envelope{}, nil
 }
 
 // Logout has nothing to free.
@@ -123,14 +124,15 @@ func (s *session) Rcpt(_ string, o *smtp.RcptOptions) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.door.deps.Intake.Recipient(s.client, s.envelope.From, r)
+	e, err := s.door.deps.Intake.Recipient(s.client, s.envelope.From, r)
 	if err != nil {
 		return s.answer(err)
 	}
-	if len(s.envelope.Recipients)+len(list) > maxLetter {
+	if len(s.envelope.Recipients)+len(e.Recipients) > maxLetter {
 		return refusal(452, "4.5.3", "too many recipients") // RFC 5321 s4.5.3.1.10
 	}
-	s.envelope.Recipients = append(s.envelope.Recipients, list...)
+	s.envelope.Recipients = append(s.envelope.Recipients, e.Recipients...)
+	s.expanded = append(s.expanded, e.Expanded...)
 	s.accepted++
 	return nil
 }
@@ -157,7 +159,7 @@ func (s *session) Data(io.Reader) error {
 
 // letter is the message without its content.
 func (s *session) letter() Letter {
-	l := Letter{Client: s.client, Envelope: s.envelope, UTF8: s.utf8, SendAt: s.wishes.sendAt, Expires: s.wishes.expires}
+	l := Letter{Client: s.client, Envelope: s.envelope, Expanded: s.expanded, UTF8: s.utf8, SendAt: s.wishes.sendAt, Expires: s.wishes.expires}
 	if s.door.config.EnvIDIsKey {
 		l.Key = s.envelope.EnvelopeID
 	}

@@ -43,7 +43,7 @@ func TestSuppressedRecipient(t *testing.T) {
 		l := letter(t, c.user, c.from, c.to)
 		list, err := desk.Recipient(l.Client, l.Envelope.From, l.Envelope.Recipients[0])
 		wantRefusal(t, c.user+" to "+c.to, err, c.refusal)
-		if got := addressesOf(list); got != c.want {
+		if got := addressesOf(list.Recipients); got != c.want {
 			t.Errorf("%s to %s: %s, want %s", c.user, c.to, got, c.want)
 		}
 		if err != nil && len(err.Error()) > 400 {
@@ -66,7 +66,7 @@ func TestSuppressionByReversePath(t *testing.T) {
 	}
 	desk.deps.Suppression = blocklist{sender: "a@b.example", boxes: boxes, err: errors.New("broken")}
 	l := letter(t, "", "a@b.example", "dead@d.example")
-	if list, err := desk.Recipient(l.Client, l.Envelope.From, l.Envelope.Recipients[0]); err != nil || len(list) != 1 {
+	if list, err := desk.Recipient(l.Client, l.Envelope.From, l.Envelope.Recipients[0]); err != nil || len(list.Recipients) != 1 {
 		t.Errorf("a list that cannot be read keeps mail from going: %v", err)
 	}
 }

@@ -39,10 +39,10 @@ func (m metered) Sender(c submission.Client, from mail.ReversePath) error {
 }
 
 // Recipient implements submission.Intake.
-func (m metered) Recipient(c submission.Client, from mail.ReversePath, r mail.Recipient) ([]mail.Recipient, error) {
-	list, err := m.Intake.Recipient(c, from, r)
+func (m metered) Recipient(c submission.Client, from mail.ReversePath, r mail.Recipient) (submission.Expansion, error) {
+	e, err := m.Intake.Recipient(c, from, r)
 	m.count(c, err)
-	return list, err
+	return e, err
 }
 
 // Submit implements submission.Intake.

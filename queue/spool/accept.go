@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -13,7 +14,8 @@ import (
 // accept writes the message and gives it leased. The lease is taken before the write, since what is written is seen before it is synced. The memory of the
 // content becomes the lease's if there is room for that, and is given back if not.
 func (s *Store) accept(m stored, content []byte, entries []journal.Entry) ([]queue.Owed, error) {
-	key := takeKey(&m.Submission)
+	key, reports := takeKey(&m.Submission), m.Reports
+	m.Reports, m.Expanded = nil, nil
 	s.mu.Lock()
 	id := s.nextID(m)
 	rows := firstRows(id, m.Submission)
@@ -34,7 +36,11 @@ func (s *Store) accept(m stored, content []byte, entries []journal.Entry) ([]que
 	if err := errors.Join(putWaiting(b, rows), putHints(b, unhinted)); err != nil {
 		return nil, s.withdraw(rows, err)
 	}
-	if err := s.commitWithEntries(b, stamp(entries, id)); err != nil {
+	fresh, accepted, err := s.spawnFor(b, id, reports)
+	if err != nil {
+		return nil, s.withdraw(slices.Concat(rows, fresh), err)
+	}
+	if err := s.commitWithEntries(b, append(stamp(entries, id), accepted...)); err != nil {
 		return nil, err
 	}
 	if key.key != "" {
@@ -46,6 +52,7 @@ func (s *Store) accept(m stored, content []byte, entries []journal.Entry) ([]que
 	for _, r := range unhinted {
 		s.destination(r.destination).hinted = hintTime(r.due)
 	}
+	s.putBack(fresh)
 	s.mu.Unlock()
 	return own.owed(s, rows), nil
 }

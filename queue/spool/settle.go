@@ -200,39 +200,12 @@ func (c *change) place(r *row) bool {
 	return waits
 }
 
-// spawn adds a report. It is leased, to nobody, until it is durable.
+// spawn adds a report.
 func (t *settling) spawn(report queue.Spawned) error {
-	if len(report.Envelope.Recipients) == 0 {
-		return errNoRecipients
-	}
-	m := stored{Submission: report.Submission, size: int64(len(report.Content))}
-	content := report.Content
-	if len(content) > largestInline {
-		file, err := t.s.createContent()
-		if err != nil {
-			return full(err)
-		}
-		_, err = file.Write(content)
-		if err == nil {
-			err = file.finish()
-		}
-		if err != nil {
-			file.discard()
-			return full(err)
-		}
-		m.file, m.sum, content = file.number, file.sum, nil
-	}
-	t.s.mu.Lock()
-	id := t.s.nextID(m)
-	rows := firstRows(id, m.Submission)
-	t.s.register(id, m, rows)
-	t.s.mu.Unlock()
+	rows, entry, err := t.s.spawn(t.b, report)
 	t.fresh = append(t.fresh, rows...)
-	t.entries = append(t.entries, journal.Entry{
-		Kind: journal.Accepted, Message: id.String(), Sender: m.Envelope.From.String(), MessageID: m.MessageID,
-		Reason: "reports about " + m.Origin.String(),
-	})
-	return errors.Join(putReserved(t.b, id+reservedAhead), t.s.putMessage(t.b, id, m, content), t.s.putRows(t.b, rows))
+	t.entries = append(t.entries, entry)
+	return err
 }
 
 // remember keeps the reason of the last deferral of a destination, for lists.

@@ -196,9 +196,14 @@ func (m *Memory) write(entries []journal.Entry) {
 	}
 }
 
+// nextID names the next message.
+func (m *Memory) nextID(s queue.Submission) queue.ID {
+	return max(m.last+1, queue.ID(max(0, s.Received.UnixMilli()))<<20)
+}
+
 // add keeps a new message and returns it. The caller has committed.
 func (m *Memory) add(s queue.Submission, content []byte) *kept {
-	m.last = max(m.last+1, queue.ID(max(0, s.Received.UnixMilli()))<<20)
+	m.last = m.nextID(s)
 	k := &kept{
 		message: queue.Message{
 			ID: m.last, Submission: s, Size: int64(len(content)), Recipients: make([]queue.RecipientState, len(s.Envelope.Recipients)),
@@ -209,6 +214,7 @@ func (m *Memory) add(s queue.Submission, content []byte) *kept {
 	k.message.Envelope.Recipients = slices.Clone(s.Envelope.Recipients)
 	k.message.Notice = time.Time{}
 	k.message.Key, k.message.Digest = "", [32]byte{}
+	k.message.Reports, k.message.Expanded = nil, nil
 	if !s.Notice.IsZero() {
 		for _, d := range k.destinations() {
 			k.deadlines[d] = s.Notice

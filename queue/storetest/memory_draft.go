@@ -73,6 +73,13 @@ func (d *draft) Commit(ctx context.Context, s queue.Submission, entries []journa
 	if err := m.repeated(s); err != nil {
 		return nil, err
 	}
+	next, reports := m.nextID(s), []queue.Spawned(nil)
+	if s.Reports != nil {
+		reports = s.Reports(next)
+	}
+	if slices.ContainsFunc(reports, func(r queue.Spawned) bool { return len(r.Envelope.Recipients) == 0 }) {
+		return nil, errNoRecipients
+	}
 	if err := m.commit(); err != nil {
 		return nil, err
 	}
@@ -80,7 +87,11 @@ func (d *draft) Commit(ctx context.Context, s queue.Submission, entries []journa
 	if s.Key != "" {
 		m.keys[sealed{s.Sender, s.Key}] = keyed{k.message.ID, s.Digest, s.Received}
 	}
-	m.write(about(k.message.ID, entries))
+	entries = about(k.message.ID, entries)
+	for _, report := range reports {
+		entries = append(entries, m.spawn(report))
+	}
+	m.write(entries)
 	return m.leaseAll(k), nil
 }
 

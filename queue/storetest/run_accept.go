@@ -21,6 +21,7 @@ func acceptTests() map[string]func(*trial) {
 		"a lease for each destination": testDestinationsOfCommit,
 		"every field is kept":          testFieldsAreKept,
 		"abort":                        testAbort,
+		"with reports about it":        testAcceptReports,
 		"not leased while in draft":    testDraftIsInvisible,
 		"ids increase":                 testIDsIncrease,
 		"all at once":                  testConcurrentLife,
@@ -269,4 +270,49 @@ func (r *trial) readUntil(done chan struct{}) {
 			}
 		}
 	}
+}
+
+// withReports is a letter that is accepted with reports about it.
+func withReports(n int) queue.Submission {
+	s := letter("a@a.example", "1@b.example", "2@c.example")
+	s.Expanded = s.Envelope.Recipients
+	s.Reports = func(id queue.ID) []queue.Spawned { return slices.Repeat([]queue.Spawned{report(id)}, n) }
+	return s
+}
+
+// testAcceptReports: a message brings reports about itself, in its own commit, and they are not leased.
+func testAcceptReports(r *trial) {
+	work := r.accept(withReports(2), "text")
+	expect(r, "leased", destinations(work), fmt.Sprint([]mail.Domain{"b.example", "c.example"}))
+	if s := work[0].Submission; s.Reports != nil || s.Expanded != nil {
+		r.Errorf("what is not kept with a message is there: %+v", s)
+	}
+	reports := r.lease(after(1))
+	expect(r, "reports", destinations(reports), fmt.Sprint([]mail.Domain{"a.example", "a.example"}))
+	for _, o := range reports {
+		expect(r, "about", o.Origin, work[0].ID)
+		r.expectContent("content", o.Content, "it failed")
+	}
+	accepted := 0
+	for e := range r.store.Journal().Find(r.Context(), journal.Query{}) {
+		if e.Kind == journal.Accepted {
+			accepted++
+		}
+	}
+	expect(r, "entries", accepted, 2)
+
+	broken := withReports(1)
+	broken.Key, broken.Digest = "key", [32]byte{1}
+	broken.Reports = func(queue.ID) []queue.Spawned {
+		return []queue.Spawned{{Submission: queue.Submission{Received: start()}}}
+	}
+	if _, err := r.hand(r.Context(), broken, 10); err == nil {
+		r.Error("a message with a report to nobody is accepted")
+	}
+	expect(r, "messages", len(r.messages(queue.Query{})), 3)
+	whole := withReports(1)
+	whole.Key, whole.Digest = "key", [32]byte{2}
+	id := r.expectFirst("with a key", whole)
+	r.expectRepeated("again", whole, id)
+	expect(r, "messages", len(r.messages(queue.Query{})), 5)
 }

@@ -21,6 +21,7 @@ func reopenTests(reopen Reopen) map[string]func(*trial) {
 		"deadlines":                     testReopenDeadlines,
 		"the journal":                   testReopenJournal,
 		"reports":                       testReopenReports,
+		"reports with a message":        testReopenAcceptReports,
 		"content of any size":           testReopenContent,
 		"keys":                          testReopenKeys,
 		"suppression and bookmarks":     testReopenSuppression,
@@ -235,4 +236,12 @@ func testReopenContent(r *trial, reopen func()) {
 		r.expectNoise(fmt.Sprintf("content of %d octets", sizes[o.ID]), o.Content, sizes[o.ID])
 		expect(r, "size", o.Size, sizes[o.ID])
 	}
+}
+
+func testReopenAcceptReports(r *trial, reopen func()) {
+	r.accept(withReports(1), "text")
+	before := r.seen()
+	reopen()
+	expect(r, "after a start", r.seen(), before)
+	expect(r, "leased", destinations(r.lease(after(1))), fmt.Sprint([]mail.Domain{"b.example", "c.example", "a.example"}))
 }
