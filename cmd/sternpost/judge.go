@@ -8,6 +8,7 @@ import (
 	"sternpost/console"
 	"sternpost/dsn"
 	"sternpost/journal"
+	"sternpost/mail"
 )
 
 // judge says what failures mean, in the words of the console. A reload puts other rules in force: what is asked then is judged by these, however old it is.
@@ -37,9 +38,26 @@ func (j *judge) entry(e journal.Entry) bounce.Verdict {
 
 // report judges a recipient of a report.
 func (j *judge) report(r dsn.Recipient) console.Verdict {
+	return console.VerdictOf(j.rules.Load().Classify(reported(r)))
+}
+
+// reported is the failure that a report tells of. One with a status of 4.x.x that is told as failed is the end of the message's lifetime (RFC 3464 s2.3.4). Our own words for it are
+// judged as in the journal.
+func reported(r dsn.Recipient) bounce.Failure {
 	said := strings.Join(r.Diagnostic.Lines, " ")
 	if said == "" {
 		said = r.Reason
 	}
-	return console.VerdictOf(j.rules.Load().Classify(bounce.FromReport(r.Final, r.Status, said, r.RemoteMTA)))
+	f := bounce.FromReport(r.Final, r.Status, said, r.RemoteMTA)
+	if r.Action != dsn.Failed || r.Status[0] != 4 {
+		return f
+	}
+	f.Reason = journal.LifetimeEnded
+	if strings.HasPrefix(r.Reason, journal.LifetimeEnded) || strings.HasPrefix(r.Reason, journal.NeverReached) {
+		f.Lines, f.Reason = nil, r.Reason
+		if r.RemoteMTA == "" { // no host was ever known
+			f.Stage = mail.StageResolve
+		}
+	}
+	return f
 }

@@ -5,7 +5,7 @@
 // Clients hand it mail, through every door: swaks, msmtp, s-nail, nodemailer, Python's smtplib, Go's net/smtp, PHP's mail(), curl, and what docs/submission.md shows; hostile clients
 // do what they can; nmap looks for an open relay. Behind the agent is a sink of ours then, which counts.
 //
-// Programs that read bounces find in our reports what we wrote: Sisimai, Mail::DeliveryStatus::BounceParser and flufl.bounce.
+// Programs that read bounces find in the reports of the agent what its journal says: Sisimai, Mail::DeliveryStatus::BounceParser and flufl.bounce, for 27 kinds of failure.
 //
 // They are behind the build tag interop, because they need root and foreign programs:
 //

@@ -68,7 +68,7 @@ hostname = "agent.test"
 port = %s
 allow_addresses = ["127.0.0.0/8"]
 session_idle = "1s"
-`, queue, dnstest.New(w.t, sinkZone).Addr(), mailPort)
+`, queue, dnstest.New(w.t, sinkZone+w.zone).Addr(), mailPort)
 	s.config = w.write("serve.toml", []byte(strings.Replace(config, "[delivery]\n", ours, 1)))
 	w.run(s)
 	return s

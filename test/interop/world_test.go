@@ -37,6 +37,7 @@ type world struct {
 	dir         string
 	certificate string // also the only authority that the program under test trusts
 	key         string
+	zone        string // more records for the agent, beside those of the sink
 }
 
 // newWorld is a world in which nothing runs yet. Other accounts may enter its directory.
