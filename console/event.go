@@ -65,7 +65,7 @@ func (c *Console) eventOf(e journal.Entry) Event {
 
 // verdictOn judges an entry that tells of a failure.
 func (c *Console) verdictOn(e journal.Entry) Verdict {
-	if e.Kind != journal.Failed && e.Kind != journal.Deferred && e.Kind != journal.Probe {
+	if e.Kind != journal.Failed && e.Kind != journal.Deferred {
 		return Verdict{}
 	}
 	if c.judge == nil {

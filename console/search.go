@@ -85,7 +85,7 @@ func searchOf(values url.Values) (s Search, err error) {
 // kinds are those of the journal.
 func kinds() []journal.Kind {
 	return []journal.Kind{
-		journal.Accepted, journal.Delivered, journal.Deferred, journal.Failed, journal.Removed, journal.Changed, journal.Lost, journal.Probe, journal.Suppressed,
+		journal.Accepted, journal.Delivered, journal.Deferred, journal.Failed, journal.Removed, journal.Changed, journal.Lost, journal.Suppressed,
 	}
 }
 

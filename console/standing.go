@@ -16,8 +16,8 @@ func (w *Why) standing(r Recipient) Standing {
 	last := w.last(r.Recipient)
 	if last != nil {
 		s.Verdict = last.Verdict
-	} else if i := slices.IndexFunc(w.Probes, func(e Event) bool { return e.Domain == r.Domain }); i >= 0 && s.State == stateName(queue.Pending) {
-		s.Verdict = w.Probes[i].Verdict // what keeps all that waits keeps this one
+	} else if probe := w.probed(r.Domain); probe != nil && s.State == stateName(queue.Pending) {
+		s.Verdict = probe.Verdict // what keeps all that waits keeps this one
 	}
 	switch {
 	case r.State == stateName(queue.Delivered):
@@ -40,6 +40,16 @@ func (w *Why) last(recipient string) *Event {
 	for i := range slices.Backward(w.Events) {
 		if e := &w.Events[i]; e.Recipient == recipient && slices.Contains(kinds, e.Kind) {
 			return e
+		}
+	}
+	return nil
+}
+
+// probed is the newest attempt with other mail that reached nobody at a domain; nil: there is none.
+func (w *Why) probed(domain string) *Event {
+	for i := range slices.Backward(w.Probes) {
+		if w.Probes[i].Domain == domain {
+			return &w.Probes[i]
 		}
 	}
 	return nil

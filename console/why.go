@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"sternpost/bounce"
 	"sternpost/journal"
 	"sternpost/mail"
 	"sternpost/queue"
@@ -24,8 +25,10 @@ type Why struct {
 	MoreWaiting bool      `json:"more_waiting"`
 	// Events are what happened, oldest first: to the message, with the trees of its attempts; or of late to the address, or of late wrong at the domain.
 	Events []Event `json:"events"`
-	// Probes are attempts with other mail that found the domains of the message out of reach, while it waited or shortly before it came.
+	// Probes are the newest attempts with other mail that found the domains of the message out of reach, while it waited or shortly before it came; MoreProbes is how many there were
+	// before. Where the message itself was never tried for a domain, the newest has its tree.
 	Probes       []Event    `json:"probes"`
+	MoreProbes   int        `json:"more_probes"`
 	Destinations []Prospect `json:"destinations"`
 }
 
@@ -75,8 +78,8 @@ const (
 	mostRecent    = 20   // of an address or a domain
 	mostWaiting   = 10
 	mostProbes    = 10
-	mostProspects = 5 // the DNS is asked for each
-	probeSearch   = 300
+	mostProspects = 5    // the DNS is asked for each
+	probeSearch   = 1000 // entries: there are 480 probes in five days
 	recently      = 7 * 24 * time.Hour
 	probeRest     = 20 * time.Minute // longer than from one probe to the next
 )
@@ -137,6 +140,11 @@ func (c *Console) whyMessage(ctx context.Context, id queue.ID) (Why, error) {
 	}
 	if err := c.look(ctx, &told, domains); err != nil {
 		return told, err
+	}
+	if c.journal != nil {
+		if err := c.probes(ctx, &told); err != nil {
+			return told, err
+		}
 	}
 	for _, r := range m.Recipients {
 		told.Standing = append(told.Standing, told.standing(r))
@@ -216,7 +224,7 @@ func byTime(a, b Event) int { return a.Time.Compare(b.Time) }
 // troubles are the newest failures and deferrals of a domain.
 func (c *Console) troubles(ctx context.Context, domain mail.Domain) ([]Event, error) {
 	var all []Event
-	for _, kind := range []journal.Kind{journal.Failed, journal.Deferred, journal.Probe} {
+	for _, kind := range []journal.Kind{journal.Failed, journal.Deferred} {
 		list, err := c.gather(ctx, journal.Query{Domain: domain, Kind: kind, Since: time.Now().Add(-recently), Newest: true, Limit: mostRecent, Brief: true})
 		if err != nil {
 			return nil, err
@@ -227,7 +235,7 @@ func (c *Console) troubles(ctx context.Context, domain mail.Domain) ([]Event, er
 	return all[max(0, len(all)-mostRecent):], nil
 }
 
-// look adds what is known of destinations now, and which probes a message that waits for them was spared.
+// look adds what is known of destinations now.
 func (c *Console) look(ctx context.Context, told *Why, domains []mail.Domain) error {
 	queued, err := c.queue.Destinations(ctx)
 	if err != nil {
@@ -243,45 +251,73 @@ func (c *Console) look(ctx context.Context, told *Why, domains []mail.Domain) er
 			p.Plan, p.Policy = &plan, policy
 		}
 		told.Destinations = append(told.Destinations, p)
-		if told.Message == nil {
-			continue
-		}
-		probes, err := c.probes(ctx, *told.Message, domain)
-		if err != nil {
-			return err
-		}
-		told.Probes = append(told.Probes, probes...)
 	}
 	return nil
 }
 
-// probes are the newest attempts with other messages that reached no host of a domain since the message came, or shortly before: that one kept it from being tried. They are joined by time: nothing is written for each message
-// that waits.
-func (c *Console) probes(ctx context.Context, m Message, domain mail.Domain) ([]Event, error) {
-	if m.Received == nil {
-		return nil, nil
-	}
-	var list []Event
-	for _, kind := range []journal.Kind{journal.Deferred, journal.Probe} {
-		seen := map[string]bool{"": kind != journal.Probe}
-		for e, err := range c.search(ctx, Search{}, journal.Query{Domain: domain, Kind: kind, Since: m.Received.Add(-probeRest), Newest: true, Limit: probeSearch, Brief: true}) {
-			if err != nil {
-				return nil, err
+// probes adds the attempts with other messages that reached no host of a domain where the message waits, or waited until its lifetime ended. They are joined by time: nothing is written for each message that waits.
+func (c *Console) probes(ctx context.Context, told *Why) error {
+	m := told.Message
+	var domains []string
+	for _, r := range m.Recipients {
+		until := time.Now()
+		last := told.last(r.Recipient)
+		switch {
+		case slices.Contains(domains, r.Domain) || m.Received == nil:
+			continue
+		case r.State == stateName(queue.Pending):
+		case last != nil && last.Kind == string(journal.Failed) && last.Category == string(bounce.Expired):
+			until = last.Time
+		default:
+			continue
+		}
+		domains = append(domains, r.Domain)
+		list, more, err := c.probesOf(ctx, *m, mail.Domain(r.Domain), until)
+		if err != nil {
+			return err
+		}
+		if len(list) > 0 && !slices.ContainsFunc(told.Events, func(e Event) bool { return e.Attempt != nil && e.Domain == r.Domain }) {
+			if err := c.plant(ctx, &list[len(list)-1]); err != nil {
+				return err
 			}
-			if e.Message == m.ID || seen[e.AttemptID] || !beforeMail(mail.Stage(e.Stage)) {
+		}
+		told.Probes = append(told.Probes, list...)
+		told.MoreProbes += more
+	}
+	return nil
+}
+
+// probesOf are the newest of them for one domain, and how many more there were: from shortly before the message came, since that one kept it from being tried.
+func (c *Console) probesOf(ctx context.Context, m Message, domain mail.Domain, until time.Time) (list []Event, more int, err error) {
+	seen := map[string]bool{}
+	for _, kind := range []journal.Kind{journal.Deferred, journal.Failed} {
+		q := journal.Query{Domain: domain, Kind: kind, Since: m.Received.Add(-probeRest), Until: until, Newest: true, Limit: probeSearch, Brief: true}
+		for e, err := range c.journal.Find(ctx, q) {
+			if err != nil {
+				return nil, 0, err
+			}
+			if e.Message == m.ID || e.AttemptID == "" || seen[e.AttemptID] || !e.ReachedNobody() {
 				continue
 			}
-			seen[e.AttemptID] = e.AttemptID != ""
-			if list = append(list, e); len(list) == mostProbes {
-				break
-			}
+			seen[e.AttemptID] = true
+			list = append(list, c.eventOf(e))
 		}
 	}
 	slices.SortStableFunc(list, byTime)
-	return list[max(0, len(list)-mostProbes):], nil
+	more = max(0, len(list)-mostProbes)
+	return list[more:], more, nil
 }
 
-// beforeMail says whether an attempt that ended at a stage reached nobody: it says the same of all mail to the domain.
-func beforeMail(s mail.Stage) bool {
-	return s != "" && slices.Index(mail.Stages(), s) < slices.Index(mail.Stages(), mail.StageStartTLS)
+// plant gives an entry the tree of its attempt, which stands with the first entry of that.
+func (c *Console) plant(ctx context.Context, e *Event) error {
+	for other, err := range c.journal.Find(ctx, journal.Query{Message: e.Message, Domain: mail.Domain(e.Domain)}) {
+		if err != nil {
+			return err
+		}
+		if other.AttemptID == e.AttemptID && other.Attempt != nil {
+			e.Attempt = other.Attempt
+			return nil
+		}
+	}
+	return nil
 }

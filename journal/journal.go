@@ -27,7 +27,6 @@ const (
 	Removed   Kind = "removed"   // a person took it out
 	Changed   Kind = "changed"   // a person held, released or hurried it
 	Lost      Kind = "lost"      // it is missing since the files of the queue were damaged
-	Probe     Kind = "probe"     // a dead destination was probed, for all messages that wait for it
 	// Suppressed: from then on mail to the recipient is refused; Message is the one that failed last, and empty where a person said so.
 	Suppressed Kind = "suppressed"
 )
@@ -42,7 +41,7 @@ type Cursor struct {
 type Entry struct {
 	Cursor    Cursor // set by the store
 	Kind      Kind
-	Message   string // our id of the message; empty for Probe
+	Message   string // our id of the message
 	Sender    string // reverse-path
 	Recipient string // empty where it is about the whole message
 	Domain    mail.Domain
@@ -68,6 +67,15 @@ const NeverReached = "host unknown: no host took a connection until " + Lifetime
 // Expired says whether a failure is the end of the message's lifetime.
 func (e Entry) Expired() bool {
 	return e.Kind == Failed && (strings.HasPrefix(e.Reason, LifetimeEnded) || strings.HasPrefix(e.Reason, NeverReached))
+}
+
+// ReachedNobody says whether e is of an attempt in which no host got as far as EHLO: it says the same of all mail to its domain, and is a probe for what waits there.
+func (e Entry) ReachedNobody() bool {
+	switch e.Stage {
+	case mail.StageResolve, mail.StageConnect, mail.StageGreeting, mail.StageHello:
+		return e.Scope != mail.ScopeLocal && (e.Kind == Deferred || e.Expired())
+	}
+	return false
 }
 
 // Query selects entries; zero fields select all. All fields must fit. The category of a failure is none of them: it is judged when it is read, by the rules of that day, so that

@@ -190,3 +190,37 @@ func TestDeadDestinationsAreForgotten(t *testing.T) {
 		}
 	})
 }
+
+// The report of a message that was never tried itself tells of the hosts that were tried with others in its lifetime, also after a restart, and of none that came before.
+func TestReportQuotesProbes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *queue.Config) { c.DelayNotice, c.Lifetime = 0, 4*time.Hour })
+		n := 0
+		w.tree("dead.test", func() []mail.Candidate {
+			n++
+			return []mail.Candidate{
+				{Host: "mx1.dead.test", Verdict: mail.VerdictDeferred, Reason: fmt.Sprintf("connect: refused the %dth time", n)},
+				{Host: "mx2.dead.test", Verdict: mail.VerdictSkipped, Reason: "down"},
+			}
+		})
+		w.answer("dead.test", down)
+		w.submit("first@us.test", "u@dead.test")
+		pass(3 * time.Hour)
+		before := n
+		w.submit("second@us.test", "v@dead.test")
+		pass(2 * time.Hour)
+		w.restart()
+		pass(3 * time.Hour)
+		reports := map[string]string{}
+		for _, r := range w.tries("us.test") {
+			reports[r.to] = strings.Join(strings.Fields(r.text), " ")
+		}
+		if len(reports) != 2 || w.waiting() != 0 {
+			t.Fatalf("%d reports, %d wait", len(reports), w.waiting())
+		}
+		want := fmt.Sprintf("mx1.dead.test: %d times, last on 1 January 2000", n-before)
+		if got := reports["second@us.test"]; !strings.Contains(got, want) || !strings.Contains(got, fmt.Sprintf("refused the %dth time", n)) || !strings.Contains(got, "mx2.dead.test: not tried: down") {
+			t.Errorf("%d tries before, %d in all; the report wants %q and is\n%s", before, n, want, got)
+		}
+	})
+}

@@ -80,6 +80,7 @@ type Queue struct {
 	handles     int
 	clock       clock
 	owing       *owing
+	probed      probed
 	text        atomic.Pointer[dsn.Text] // of reports
 
 	accepted chan Owed

@@ -38,6 +38,7 @@ type world struct {
 
 	mu       sync.Mutex
 	answers  map[mail.Domain]func(mail.Transaction) mail.Outcome
+	trees    map[mail.Domain]func() []mail.Candidate
 	attempts []attempted
 	running  map[mail.Domain]int
 	most     map[mail.Domain]int
@@ -113,6 +114,11 @@ func (w *world) Deliver(ctx context.Context, t mail.Transaction) mail.Attempt {
 		answer = delivered
 	}
 	a := mail.Attempt{ID: t.Message, Number: t.Attempt, Started: time.Now()}
+	w.mu.Lock()
+	if tree := w.trees[t.Domain]; tree != nil {
+		a.Candidates = tree()
+	}
+	w.mu.Unlock()
 	said := make(chan mail.Outcome, 1)
 	w.answering.Go(func() { said <- answer(t) })
 	var o mail.Outcome
@@ -128,6 +134,7 @@ func (w *world) Deliver(ctx context.Context, t mail.Transaction) mail.Attempt {
 	w.mu.Lock()
 	w.running[t.Domain]--
 	w.mu.Unlock()
+	a.Ended = time.Now()
 	return a
 }
 
@@ -135,6 +142,16 @@ func (w *world) answer(d mail.Domain, f func(mail.Transaction) mail.Outcome) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.answers[d] = f
+}
+
+// tree says which candidates the attempts for a domain have.
+func (w *world) tree(d mail.Domain, f func() []mail.Candidate) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.trees == nil {
+		w.trees = map[mail.Domain]func() []mail.Candidate{}
+	}
+	w.trees[d] = f
 }
 
 func delivered(mail.Transaction) mail.Outcome {

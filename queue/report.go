@@ -21,7 +21,7 @@ const reportWait = 5 * time.Minute
 func (q *Queue) addReports(o Owed, s *Settlement, t terms) {
 	owed := q.owe(o, s, t)
 	if len(owed) > 0 && alone(o, s) {
-		if report, ok := q.spawn(o, q.report(o, q.entries(o, s, owed), t), t); ok {
+		if report, ok := q.spawn(o, q.report(o, q.entries(o, s, owed, t), t), t); ok {
 			s.Reports = append(s.Reports, report)
 		}
 		for _, i := range owed {
@@ -117,7 +117,7 @@ func (q *Queue) addNotice(o Owed, s *Settlement, t terms) {
 	if !first || len(list) == 0 {
 		return
 	}
-	q.addTried(o, s, list)
+	q.addTried(o, s, list, t.now)
 	if notice, ok := q.spawn(o, q.report(o, list, t), t); ok {
 		s.Notice = &notice
 	}
@@ -155,12 +155,12 @@ func (q *Queue) report(o Owed, about []dsn.Recipient, t terms) dsn.Report {
 }
 
 // entries are the recipients of a report about the ends of some.
-func (q *Queue) entries(o Owed, s *Settlement, about []int) []dsn.Recipient {
+func (q *Queue) entries(o Owed, s *Settlement, about []int, t terms) []dsn.Recipient {
 	list := make([]dsn.Recipient, 0, len(about))
 	for _, i := range about {
 		list = append(list, recipient(o, i, s.States[i]))
 	}
-	q.addTried(o, s, list)
+	q.addTried(o, s, list, t.now)
 	return list
 }
 

@@ -115,7 +115,7 @@ func (q *Queue) settleReport(o Owed, t terms) Settlement {
 	for _, i := range o.Indices {
 		s.States[i] = o.Recipients[i]
 	}
-	if report, ok := q.spawn(o, q.report(o, q.entries(o, &s, o.Indices), t), t); ok {
+	if report, ok := q.spawn(o, q.report(o, q.entries(o, &s, o.Indices, t), t), t); ok {
 		s.Reports = []Spawned{report}
 	}
 	for _, i := range o.Indices {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -15,25 +16,58 @@ import (
 // triedHosts is how many hosts a report tells of for one recipient.
 const triedHosts = 12
 
-// addTried adds to the recipients of a report which hosts were tried, how often, and why each did not take the message. It is in the journal; what is not recorded yet is in the
-// settlement.
-func (q *Queue) addTried(o Owed, s *Settlement, list []dsn.Recipient) {
-	found := map[mail.Domain]hosts{}
+// addTried adds to the recipients of a report which hosts were tried, how often, and why each did not take the message: by attempts with it, and by those with other mail that reached
+// nobody. It is in the journal; what is not recorded yet is in the settlement.
+func (q *Queue) addTried(o Owed, s *Settlement, list []dsn.Recipient, now time.Time) {
+	found := map[mail.Domain][]*mail.Attempt{}
 	if tellsMore(o) {
 		for e, err := range q.store.Journal().Find(context.Background(), journal.Query{Message: o.ID.String()}) {
 			if err != nil {
 				q.log.Error("the journal does not tell a report what was tried", zap.Stringer("id", o.ID), zap.Error(err))
 				break
 			}
-			found[e.Domain] = found[e.Domain].add(e.Attempt)
+			found[e.Domain] = append(found[e.Domain], e.Attempt)
 		}
 	}
 	for _, e := range s.Entries {
-		found[e.Domain] = found[e.Domain].add(e.Attempt)
+		found[e.Domain] = append(found[e.Domain], e.Attempt)
 	}
+	told := map[mail.Domain]hosts{}
 	for i, r := range list {
-		list[i].Tried, list[i].NotListed = found[r.Final.Domain].list()
+		d := r.Final.Domain
+		if _, known := told[d]; !known {
+			if onlyWaited(o, s, d) {
+				found[d] = append(found[d], q.probed.of(q, d, o, now)...)
+			}
+			told[d] = hostsOf(found[d])
+		}
+		list[i].Tried, list[i].NotListed = told[d].list()
 	}
+}
+
+// hostsOf is what became of each host by all attempts, in the order of these.
+func hostsOf(list []*mail.Attempt) hosts {
+	list = slices.DeleteFunc(list, func(a *mail.Attempt) bool { return a == nil })
+	slices.SortStableFunc(list, func(a, b *mail.Attempt) int { return a.Ended.Compare(b.Ended) })
+	var h hosts
+	for _, a := range list {
+		h = h.add(a)
+	}
+	return h
+}
+
+// onlyWaited says whether a recipient at d waits, or waited until its lifetime ended, because no host could be reached: then attempts with other mail tell of it too.
+func onlyWaited(o Owed, s *Settlement, d mail.Domain) bool {
+	for i, state := range o.Recipients {
+		if settled, here := s.States[i]; here {
+			state = settled
+		}
+		told := journal.Entry{Kind: kindOf(state), Stage: state.Last.Stage, Scope: state.Last.Scope, Reason: state.Last.Reason}
+		if o.Envelope.Recipients[i].Address.Domain == d && told.ReachedNobody() && (state.State == Pending || told.Expired()) {
+			return true
+		}
+	}
+	return false
 }
 
 // tellsMore says whether the journal has attempts that a settlement does not: a message that failed at once needs no look at it.

@@ -151,15 +151,26 @@ func eventText(e console.Event) string {
 	return text
 }
 
-// probes prints the attempts with other mail that kept this one waiting.
+// probes prints the attempts with other mail that kept this one waiting, and the tree of the newest where the message has none of its own.
 func (y whyStory) probes() {
 	if len(y.told.Probes) == 0 {
 		return
 	}
-	fmt.Fprintln(y.w, "\n"+y.paint.faint("Meanwhile other mail was tried, for all that waits:"))
+	title := "Meanwhile other mail for the same domain was tried, and no host could be reached"
+	fmt.Fprintln(y.w, "\n"+y.paint.faint(title))
+	if n := y.told.MoreProbes; n > 0 {
+		fmt.Fprintf(y.w, "  %s\n", y.paint.faint(fmt.Sprintf("%d times before these:", n)))
+	}
 	for _, e := range y.told.Probes {
-		text := fmt.Sprintf("%s  %s: %s", e.Time.UTC().Format("2006-01-02 15:04:05Z"), e.Domain, saidText(e))
+		place := e.Domain
+		if e.Host != "" {
+			place = e.Host
+		}
+		text := fmt.Sprintf("%s  %s, %s: %s", e.Time.UTC().Format("2006-01-02 15:04:05Z"), mail.Escape(place), e.Stage, saidText(e))
 		fmt.Fprintf(y.w, "  %s\n", wrapAfter(plain(text), " ", columns-2, strings.Repeat(" ", 24)))
+		if e.Attempt != nil {
+			y.tree(*e.Attempt)
+		}
 	}
 }
 
@@ -305,7 +316,7 @@ func (y whyStory) recent() {
 	y.title(title)
 	rows := bounceRows{y.w, y.paint, y.verbose}
 	for _, e := range y.told.Events {
-		if slices.Contains([]string{"failed", "deferred", "probe"}, e.Kind) {
+		if slices.Contains([]string{"failed", "deferred"}, e.Kind) {
 			_ = rows.row(e) // into memory
 			continue
 		}

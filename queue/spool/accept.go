@@ -72,7 +72,7 @@ func (s *Store) withoutHint(rows []row) []row {
 func stamp(entries []journal.Entry, id queue.ID) []journal.Entry {
 	list := make([]journal.Entry, len(entries))
 	for i, e := range entries {
-		if e.Message == "" && e.Kind != journal.Probe {
+		if e.Message == "" {
 			e.Message = id.String()
 		}
 		list[i] = e

@@ -111,7 +111,7 @@ func (m *Memory) repeated(s queue.Submission) error {
 func about(id queue.ID, entries []journal.Entry) []journal.Entry {
 	entries = slices.Clone(entries)
 	for i := range entries {
-		if entries[i].Message == "" && entries[i].Kind != journal.Probe {
+		if entries[i].Message == "" {
 			entries[i].Message = id.String()
 		}
 	}

@@ -44,7 +44,7 @@ func story() []journal.Entry {
 	return []journal.Entry{
 		{Kind: journal.Accepted, Message: "1", Sender: "a@a.example", MessageID: "1@us.example"},
 		{Kind: journal.Deferred, Message: "1", Sender: "a@a.example", Recipient: "b@b.example", Domain: "b.example", Host: "mx.b.example", Code: 451},
-		{Kind: journal.Probe, Domain: "b.example", Host: "mx.b.example"},
+		{Kind: journal.Deferred, Message: "4", Domain: "b.example", Host: "mx.b.example"},
 		{Kind: journal.Delivered, Message: "1", Sender: "a@a.example", Recipient: "b@b.example", Domain: "b.example", Host: "mx.b.example", Code: 250},
 		{Kind: journal.Failed, Message: "2", Recipient: "c@c.example", Domain: "c.example", Host: "mx.c.example", Code: 550, Status: mail.Status{5, 1, 1}, MessageID: "2@us.example"},
 		{Kind: journal.Removed, Message: "3", Sender: "x@x.example", Recipient: "b@b.example", Domain: "b.example"},
@@ -84,7 +84,7 @@ func testJournalFields(r *trial) {
 		{journal.Query{Status: mail.Status{5, 1, 1}}, []int{4}},
 		{journal.Query{Status: mail.Status{5, 1, 0}}, nil},
 		{journal.Query{Kind: journal.Failed, Status: mail.Status{5, 1, 1}}, []int{4}},
-		{journal.Query{Kind: journal.Deferred, Domain: "b.example"}, []int{1}},
+		{journal.Query{Kind: journal.Deferred, Domain: "b.example"}, []int{1, 2}},
 		{journal.Query{Recipient: "b@b.example", Kind: journal.Delivered}, []int{3}},
 		{journal.Query{Message: "1", Domain: "b.example", Code: 451}, []int{1}},
 		{journal.Query{Message: "2", Domain: "b.example"}, nil},

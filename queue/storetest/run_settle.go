@@ -127,15 +127,15 @@ func testSettleEntries(r *trial) {
 	settlement := all(work[0], ten())
 	settlement.Entries = []journal.Entry{
 		{Kind: journal.Deferred, Message: work[0].ID.String(), Recipient: "b@b.example", Domain: "b.example", Reason: "mailbox busy"},
-		{Kind: journal.Probe, Domain: "b.example"},
+		{Kind: journal.Changed, Domain: "b.example"},
 	}
 	r.settle(settlement)
 	found := r.entries(journal.Query{})
-	if len(found) != 2 || found[0].Kind != journal.Deferred || found[1].Kind != journal.Probe {
+	if len(found) != 2 || found[0].Kind != journal.Deferred || found[1].Kind != journal.Changed {
 		r.Fatalf("got %+v", found)
 	}
 	expect(r, "message", found[0].Message, work[0].ID.String())
-	expect(r, "a probe is of no message", found[1].Message, "")
+	expect(r, "the message where an entry names none", found[1].Message, work[0].ID.String())
 	expect(r, "cursors increase", compareCursors(found[0].Cursor, found[1].Cursor) < 0, true)
 }
 
