@@ -66,7 +66,7 @@ func printSummary(w io.Writer, list []console.Destination, now time.Time) error 
 	for line := range lines(rows.String()) { // the first is the heading
 		fmt.Fprintln(&text, line)
 		if row > 0 && list[row-1].LastReply != "" {
-			fmt.Fprintln(&text, cut("    "+mail.Escape(list[row-1].LastReply), width))
+			fmt.Fprintln(&text, cut("    "+plain(list[row-1].LastReply), width))
 		}
 		row++
 	}

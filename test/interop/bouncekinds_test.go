@@ -113,7 +113,7 @@ exchangers-without-address.kinds.test. MX 10 nowhere.kinds.test.
 loop.kinds.test.                       MX 10 agent.test.
 ; fault: dns.short.kinds.test MX REFUSED
 `)
-	for i, f := range failings() {
+	for i, f := range append(failings(), waiting()) {
 		if f.to != "" || f.zone == "none" {
 			continue
 		}

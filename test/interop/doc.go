@@ -6,6 +6,7 @@
 // do what they can; nmap looks for an open relay. Behind the agent is a sink of ours then, which counts.
 //
 // Programs that read bounces find in the reports of the agent what its journal says: Sisimai, Mail::DeliveryStatus::BounceParser and flufl.bounce, for 27 kinds of failure.
+// What why, bounces and queue print is read by jq, Miller, csvtool, Python's csv and less.
 //
 // They are behind the build tag interop, because they need root and foreign programs:
 //

@@ -54,6 +54,11 @@ func programs() map[string]string {
 		"libmail-deliverystatus-bounceparser-perl": "/usr/share/perl5/Mail/DeliveryStatus/BounceParser.pm",
 		"python3-flufl.bounce":                     "/usr/lib/python3/dist-packages/flufl/bounce/__init__.py",
 		"curl":                                     "/usr/bin/curl",
+		"jq":                                       "/usr/bin/jq",
+		"miller":                                   "/usr/bin/mlr",
+		"csvtool":                                  "/usr/bin/csvtool",
+		"less":                                     "/usr/bin/less",
+		"bsdutils":                                 "/usr/bin/script",
 		"nodejs":                                   "/usr/bin/node",
 		"nodemailer":                               filepath.Join(cacheDirectory(), "npm", "node_modules", "nodemailer", "package.json"),
 	}
