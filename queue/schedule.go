@@ -294,8 +294,9 @@ func (s *schedule) fill(now time.Time) {
 	began := time.Now()
 	defer func() { s.fillTook = time.Since(began) }()
 	s.starved = true
-	s.lease(now, s.toBegin)
-	s.lease(now, s.toGoOn)
+	// Destinations that have nothing at hand come first: the others may fill the memory and not move.
+	s.lease(now, s.roomFor(leaseLow, func(d *destination) bool { return d.count > 0 }))
+	s.lease(now, s.roomFor(leaseBatch, func(d *destination) bool { return d.count >= leaseLow && now.Sub(d.leased) < leaseAgain }))
 	next, any, err := s.store.Next(s.ctx)
 	switch {
 	case err != nil:
@@ -329,33 +330,19 @@ func (s *schedule) lease(now time.Time, room func(mail.Domain) int) {
 	}
 }
 
-// toBegin is room for destinations that have nothing at hand. They come first: the others may fill the memory and not move.
-func (s *schedule) toBegin(domain mail.Domain) int {
-	d := s.destinations[domain]
-	switch {
-	case d == nil:
-		return leaseLow
-	case d.dead():
-		return d.forProbe()
-	case d.count > 0:
-		return 0
-	default:
-		return leaseLow
-	}
-}
-
-// toGoOn is room for the others, unless they have enough.
-func (s *schedule) toGoOn(domain mail.Domain) int {
-	d := s.destinations[domain]
-	switch {
-	case d == nil:
-		return leaseBatch
-	case d.dead():
-		return d.forProbe()
-	case d.count >= leaseLow && s.now().Sub(d.leased) < leaseAgain:
-		return 0
-	default:
-		return leaseBatch
+// roomFor says how much work of each destination is wanted: so much, unless it has enough at hand.
+func (s *schedule) roomFor(most int, enough func(d *destination) bool) func(mail.Domain) int {
+	return func(domain mail.Domain) int {
+		switch d := s.destinations[domain]; {
+		case d == nil:
+			return most
+		case d.dead():
+			return d.forProbe()
+		case enough(d):
+			return 0
+		default:
+			return most
+		}
 	}
 }
 
