@@ -94,15 +94,19 @@ func Waits(states []RecipientState) bool {
 	return slices.ContainsFunc(states, func(s RecipientState) bool { return !s.State.Final() || s.Owes() })
 }
 
-// AboutToBeTried says whether a recipient waits for its turn, and not for a later attempt.
-func AboutToBeTried(s Submission, states []RecipientState, now time.Time) bool {
-	return slices.ContainsFunc(states, func(state RecipientState) bool {
+// NextInTurn lists the destinations where a recipient waits for its turn, and not for a later attempt nor for a person.
+func NextInTurn(s Submission, states []RecipientState, now time.Time) []mail.Domain {
+	var list []mail.Domain
+	for i, state := range states {
 		due := state.Due
 		if due.IsZero() {
 			due = s.begin()
 		}
-		return state.State == Pending && !due.After(now)
-	})
+		if d := s.Envelope.Recipients[i].Address.Domain; state.State == Pending && !due.After(now) && !slices.Contains(list, d) {
+			list = append(list, d)
+		}
+	}
+	return list
 }
 
 // ReportWork is the destination of work that is no attempt but a report to be written: see Store.Reports.

@@ -2,8 +2,10 @@ package queue_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sternpost/dsn"
@@ -97,6 +99,44 @@ func TestReportDoesNotWaitForLong(t *testing.T) {
 		pass(20 * time.Second)
 		w.expectReports("nothing is under way", "failed a@no.test")
 	})
+}
+
+// Who waits for a dead destination, or for his place in a destination with a rate, is not under way: the report does not wait for him.
+func TestReportDoesNotWaitForTheHeldUp(t *testing.T) {
+	soon := func(c *queue.Config) { c.PerDestinations = []queue.Override{{Domains: []string{"slow.test"}, Rate: 2}} }
+	for name, prepare := range map[string]func(w *world){
+		"dead": func(w *world) {
+			w.answer("slow.test", down)
+			w.submit("me@us.test", "first@slow.test")
+		},
+		"dead before it was settled": func(w *world) {
+			w.answer("slow.test", down)
+			w.answer("no.test", after(30*time.Second, refused))
+		},
+		"rate": func(w *world) {
+			for i := range 30 {
+				w.submit("me@us.test", fmt.Sprintf("u%d@slow.test", i))
+			}
+		},
+		"rate, and refused while it waits": func(w *world) {
+			w.answer("no.test", after(70*time.Second, refused))
+			for i := range 30 {
+				w.submit("me@us.test", fmt.Sprintf("u%d@slow.test", i))
+			}
+		},
+	} {
+		bubble(t, func(t *testing.T) {
+			w := newWorld(t, soon)
+			w.answer("no.test", refused)
+			prepare(w)
+			synctest.Wait()
+			w.notify(nil, "a@no.test", "b@slow.test")
+			pass(100 * time.Second)
+			w.expectReports(name, "failed a@no.test")
+			pass(time.Hour)
+			w.expectReports(name+", later", "failed a@no.test")
+		})
+	}
 }
 
 // What waits for its report is reported once after a crash, and at once, since nothing is under way then.

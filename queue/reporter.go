@@ -44,6 +44,21 @@ func (w *owing) note(work []Settlement) bool {
 	return any
 }
 
+// any says whether a report is owed at all.
+func (w *owing) any() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.messages) > 0
+}
+
+// has says whether a report about the message of o is owed.
+func (w *owing) has(o Owed) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, owes := w.messages[o.ID]
+	return owes
+}
+
 func (w *owing) forget(work []Owed) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -71,8 +71,8 @@ type Store interface {
 	// Overdue leases work whose deadline (notice of delay, end of the lifetime) has passed, whether its destination is suspended or not.
 	Overdue(ctx context.Context, now time.Time, most int) ([]Owed, error)
 
-	// Reports leases the messages whose reports are owed (RecipientState.Owes) and due: nobody holds a lease of the message and none of its
-	// recipients is AboutToBeTried, or ReportDue has passed. Each is one Owed of
+	// Reports leases the messages whose reports are owed (RecipientState.Owes) and due: nobody holds a lease of the message and all destinations that are
+	// NextInTurn are suspended, or ReportDue has passed. A suspension may be noticed 10 seconds late. Each is one Owed of
 	// the destination ReportWork; its Indices are all recipients that are owed. next is when the earliest of the others is due; zero: there is none.
 	Reports(ctx context.Context, now time.Time, most int) (work []Owed, next time.Time, err error)
 

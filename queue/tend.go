@@ -22,6 +22,7 @@ func (s *schedule) tend() {
 	s.findStalled(now)
 	s.overdueInMemory(now)
 	s.overdue(now)
+	s.letGo(now)
 	s.pruneDestinations(now)
 }
 
@@ -68,6 +69,27 @@ func (s *schedule) overdueInMemory(now time.Time) {
 		for _, o := range work {
 			s.expire(o, now)
 		}
+	}
+}
+
+// letGo gives back what waits for a destination that rests for long, where a report about its message waits for it: nothing of that message is about to be tried.
+func (s *schedule) letGo(now time.Time) {
+	if !s.owing.any() {
+		return
+	}
+	for _, d := range s.destinations {
+		if d.count == 0 || d.restFrom.Sub(now) <= restLong {
+			continue
+		}
+		if work := d.remove(s.owing.has); len(work) > 0 {
+			s.count -= len(work)
+			s.back = append(s.back, work...)
+			s.suspend(d.domain, d.restFrom) // else the store gives it out again
+		}
+	}
+	if len(s.back) > 0 {
+		s.giveBack()
+		s.owing.poke()
 	}
 }
 

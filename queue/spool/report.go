@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
 
+	"sternpost/mail"
 	"sternpost/queue"
 )
 
@@ -16,6 +18,10 @@ import (
 type reports struct {
 	// ripe are messages that owe a report and that nobody holds a lease of any more.
 	ripe map[queue.ID]struct{}
+	// waiting are those that nobody holds a lease of and that were not ripe, with the destinations where a recipient was due. They ripen when the last of those is suspended.
+	waiting map[queue.ID][]mail.Domain
+	// looked is when those were last looked through.
+	looked uint64
 	// seen is how far the reports were looked through that were owed at the start, when nobody held anything.
 	seen    []byte
 	seenAll bool
@@ -91,6 +97,7 @@ func (s *Store) takeReports(now uint64, most int) (rows []row, next time.Time, e
 	if err != nil {
 		return nil, time.Time{}, err
 	}
+	s.ripenWaiting(now)
 	rows = s.takeRipe(nil, most)
 	ok := it.First()
 	for ; ok && len(rows) < most; ok = it.Next() {
@@ -113,6 +120,7 @@ func (s *Store) takeReports(now uint64, most int) (rows []row, next time.Time, e
 
 func (s *Store) takeReport(rows []row, id queue.ID) []row {
 	delete(s.reports.ripe, id)
+	delete(s.reports.waiting, id)
 	r := row{id: id, priority: heldRow}
 	s.take(r)
 	return append(rows, r)
@@ -133,6 +141,35 @@ func (s *Store) takeRipe(rows []row, most int) []row {
 	return rows
 }
 
+// waitsForTurn is how often those that wait are looked through.
+const waitsForTurn = 10 * time.Second
+
+// ripenWaiting finds whose destinations were suspended since. The caller holds mu.
+func (s *Store) ripenWaiting(now uint64) {
+	if now >= s.reports.looked && now-s.reports.looked < uint64(waitsForTurn) {
+		return
+	}
+	s.reports.looked = now
+	kept := map[mail.Domain]bool{}
+	for id, list := range s.reports.waiting {
+		if !slices.ContainsFunc(list, func(d mail.Domain) bool { return s.turnComes(kept, d, now) }) {
+			delete(s.reports.waiting, id)
+			s.reports.ripe[id] = struct{}{}
+		}
+	}
+}
+
+// turnComes says whether the work of a destination is given out: it is not suspended. known remembers what was read.
+func (s *Store) turnComes(known map[mail.Domain]bool, d mail.Domain, now uint64) bool {
+	comes, read := known[d]
+	if !read {
+		until, err := s.suspended(d)
+		comes = err != nil || until <= now
+		known[d] = comes
+	}
+	return comes
+}
+
 // takeFirst takes what was owed at the start, each once.
 func (s *Store) takeFirst(it *pebble.Iterator, rows []row, most int) []row {
 	if s.reports.seenAll {
@@ -149,7 +186,7 @@ func (s *Store) takeFirst(it *pebble.Iterator, rows []row, most int) []row {
 	return rows
 }
 
-// loadReport reads the message of a report. One that is not due waits while a recipient is about to be tried: it comes back when that attempt ends.
+// loadReport reads the message of a report. One that is not due waits while a recipient is next in turn: it comes back when that attempt ends, or its destination is suspended.
 func (s *Store) loadReport(r row, now uint64) (queue.Owed, bool) {
 	s.mu.Lock()
 	own := s.messages[r.id]
@@ -163,8 +200,13 @@ func (s *Store) loadReport(r row, now uint64) (queue.Owed, bool) {
 			indices = append(indices, i)
 		}
 	}
-	waits := err == nil && nanos(queue.ReportDue(own.states)) > now && queue.AboutToBeTried(own.Submission, own.states, moment(now))
-	if len(indices) > 0 && !waits {
+	var waits []mail.Domain // for these
+	if err == nil && nanos(queue.ReportDue(own.states)) > now {
+		known := map[mail.Domain]bool{}
+		waits = queue.NextInTurn(own.Submission, own.states, moment(now))
+		waits = slices.DeleteFunc(waits, func(d mail.Domain) bool { return !s.turnComes(known, d, now) })
+	}
+	if len(indices) > 0 && len(waits) == 0 {
 		return own.owe(s, r, indices), true
 	}
 	if err != nil && !errors.Is(err, queue.ErrNotFound) {
@@ -174,6 +216,9 @@ func (s *Store) loadReport(r row, now uint64) (queue.Owed, bool) {
 	defer s.mu.Unlock()
 	if len(own.rows) == 1 {
 		own.owes = false // not ripe for its own sake
+		if len(indices) > 0 {
+			s.reports.waiting[r.id] = waits
+		}
 	}
 	s.release(r)
 	return queue.Owed{}, false

@@ -101,7 +101,7 @@ func Open(c Config, fs vfs.FS, log *zap.Logger) (*Store, error) {
 		messages: map[queue.ID]*message{}, destinations: map[mail.Domain]*destination{},
 	}
 	s.diary.flying = map[uint64]struct{}{}
-	s.reports = reports{ripe: map[queue.ID]struct{}{}}
+	s.reports = reports{ripe: map[queue.ID]struct{}{}, waiting: map[queue.ID][]mail.Domain{}}
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("queue directory %s: %w", c.Directory, err)
 	}

@@ -2,8 +2,10 @@ package storetest
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"sternpost/mail"
 	"sternpost/queue"
 )
 
@@ -19,7 +21,7 @@ func (m *Memory) Reports(ctx context.Context, now time.Time, most int) (work []q
 		due := queue.ReportDue(k.message.Recipients)
 		switch {
 		case due.IsZero() || m.leases[unit{k.message.ID, queue.ReportWork}]:
-		case len(work) < most && (!due.After(now) || !m.underWay(k) && !queue.AboutToBeTried(k.message.Submission, k.message.Recipients, now)):
+		case len(work) < most && (!due.After(now) || !m.underWay(k) && !m.nextInTurn(k, now)):
 			work = append(work, m.report(k, due))
 		case next.IsZero() || due.Before(next):
 			next = due
@@ -38,4 +40,9 @@ func (m *Memory) report(k *kept, due time.Time) queue.Owed {
 	}
 	m.leases[unit{k.message.ID, queue.ReportWork}] = true
 	return o
+}
+
+// nextInTurn says whether a recipient is due where nothing keeps it.
+func (m *Memory) nextInTurn(k *kept, now time.Time) bool {
+	return slices.ContainsFunc(queue.NextInTurn(k.message.Submission, k.message.Recipients, now), func(d mail.Domain) bool { return !m.suspended[d].After(now) })
 }

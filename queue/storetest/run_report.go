@@ -14,6 +14,9 @@ func reportTests() map[string]func(*trial) {
 		"most":                      testReportMost,
 		"returned":                  testReportReturned,
 		"changed by a person":       testReportChange,
+		"held by a person":          testReportHeld,
+		"suspended before":          testReportSuspended,
+		"suspended meanwhile":       testReportSuspendedLater,
 		"not owed":                  testReportNotOwed,
 		"one notice a message":      testNoticeOnce,
 	}
@@ -121,6 +124,42 @@ func testReportChange(r *trial) {
 	r.expectChange("remove", queue.Query{ID: work[0].ID}, queue.Remove, start(), 0)
 	r.settle(told(r.reports("removed is not reported", after(1), work[0].ID)[0]))
 	r.expectGone("it is reported", work[0].ID)
+}
+
+func testReportHeld(r *trial) {
+	work := r.accept(letter("a@a.example", "b@b.example", "c@c.example"), "text")
+	r.settle(all(work[0], owing(5)))
+	r.store.Return(work[1:])
+	r.reports("the other is about to be tried", after(1))
+	r.expectChange("hold", queue.Query{ID: work[0].ID, Destination: "c.example"}, queue.Hold, start(), 1)
+	r.reports("who is held is not under way", after(1), work[0].ID)
+}
+
+// testReportSuspended: who waits where nothing is given out is not under way.
+func testReportSuspended(r *trial) {
+	r.suspend("c.example", after(60))
+	work := r.accept(letter("a@a.example", "b@b.example", "c@c.example"), "text")
+	r.settle(all(work[0], owing(5)))
+	r.reports("the other is under way", after(1))
+	r.store.Return(work[1:])
+	r.reports("its destination is suspended", after(1), work[0].ID)
+}
+
+func testReportSuspendedLater(r *trial) {
+	var both []queue.ID
+	for _, other := range []string{"c@c.example", "d@d.example"} {
+		work := r.accept(letter("a@a.example", "b@b.example", other), "text")
+		r.settle(all(work[0], owing(5)))
+		r.store.Return(work[1:])
+		both = append(both, work[0].ID)
+	}
+	r.reports("the others are about to be tried", after(1))
+	r.suspend("c.example", after(60))
+	r.suspend("d.example", after(60))
+	r.suspend("d.example", time.Time{})
+	r.settle(told(r.reports("one is suspended", after(2), both[0])[0]))
+	r.reports("the other is not", after(4))
+	r.reports("until it is due", after(5), both[1])
 }
 
 func testReportNotOwed(r *trial) {
