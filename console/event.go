@@ -48,11 +48,14 @@ type Verdict struct {
 }
 
 // eventOf is e as callers see it, judged.
-func (c *Console) eventOf(e journal.Entry) Event {
+func (c *Console) eventOf(e journal.Entry) Event { return EventOf(e, c.judge) }
+
+// EventOf is e as callers see it. Judge says what a failure or a deferral means; nil: nobody does.
+func EventOf(e journal.Entry, judge func(journal.Entry) bounce.Verdict) Event {
 	told := Event{
 		Cursor: cursorText(e.Cursor), Time: e.Cursor.Time.UTC(), Kind: string(e.Kind), Message: e.Message, Sender: e.Sender, Recipient: e.Recipient, Domain: string(e.Domain),
 		MessageID: e.MessageID, Host: e.Host, Address: remoteOf(e), Status: e.Status.String(), Reply: e.Reply, Scope: string(e.Scope), Stage: string(e.Stage),
-		InDoubt: e.InDoubt, Reason: e.Reason, AttemptID: e.AttemptID, Attempt: e.Attempt, Verdict: c.verdictOn(e),
+		InDoubt: e.InDoubt, Reason: e.Reason, AttemptID: e.AttemptID, Attempt: e.Attempt, Verdict: verdictOn(e, judge),
 	}
 	if told.Reply == nil {
 		told.Reply = []string{}
@@ -64,14 +67,14 @@ func (c *Console) eventOf(e journal.Entry) Event {
 }
 
 // verdictOn judges an entry that tells of a failure.
-func (c *Console) verdictOn(e journal.Entry) Verdict {
+func verdictOn(e journal.Entry, judge func(journal.Entry) bounce.Verdict) Verdict {
 	if e.Kind != journal.Failed && e.Kind != journal.Deferred {
 		return Verdict{}
 	}
-	if c.judge == nil {
+	if judge == nil {
 		return Verdict{Permanent: e.Code/100 == 5}
 	}
-	return VerdictOf(c.judge(e))
+	return VerdictOf(judge(e))
 }
 
 // VerdictOf is v as callers see it.

@@ -64,6 +64,9 @@ const LifetimeEnded = "the lifetime of the message ended"
 // NeverReached is the same where no host ever took a connection.
 const NeverReached = "host unknown: no host took a connection until " + LifetimeEnded
 
+// ReportsAbout is how the reason begins where an Accepted entry tells of a report of ours; the id of the message that it is about follows.
+const ReportsAbout = "reports about "
+
 // Expired says whether a failure is the end of the message's lifetime.
 func (e Entry) Expired() bool {
 	return e.Kind == Failed && (strings.HasPrefix(e.Reason, LifetimeEnded) || strings.HasPrefix(e.Reason, NeverReached))

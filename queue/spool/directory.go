@@ -10,3 +10,6 @@ func OpenDirectory(c Config, log *zap.Logger) (*Store, error) { return Open(c, v
 
 // VerifyDirectory is Verify on the file system of this machine.
 func VerifyDirectory(directory string) (Problems, error) { return Verify(directory, vfs.Default) }
+
+// OpenMemory is Open on a file system in memory, which is gone with the Store. It is made for bubbles of testing/synctest: where nothing is written, nothing wakes up.
+func OpenMemory(c Config, log *zap.Logger) (*Store, error) { return open(c, vfs.NewMem(), log, true) }

@@ -35,6 +35,11 @@ func (s *Store) options() *pebble.Options {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		EventListener:               &pebble.EventListener{DataCorruption: s.damaged, BackgroundError: s.background, FlushEnd: s.flushed},
 	}
+	if s.still {
+		// The scheduler that is used else looks ten times a second whether there is something to compact. It goes by flushes and compactions too, and in a bubble, where days
+		// pass in seconds, the looking costs more than all other work.
+		options.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
+	}
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}

@@ -38,7 +38,7 @@ func (s *Store) spawn(b *pebble.Batch, report queue.Spawned) (rows []row, accept
 	s.mu.Unlock()
 	accepted = journal.Entry{
 		Kind: journal.Accepted, Message: id.String(), Sender: m.Envelope.From.String(), MessageID: m.MessageID,
-		Reason: "reports about " + m.Origin.String(),
+		Reason: journal.ReportsAbout + m.Origin.String(),
 	}
 	return rows, accepted, errors.Join(putReserved(b, id+reservedAhead), s.putMessage(b, id, m, content), s.putRows(b, rows))
 }

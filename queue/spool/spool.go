@@ -42,6 +42,7 @@ func DefaultConfig() Config { return Config{JournalDays: 30} }
 type Store struct {
 	config Config
 	fs     vfs.FS
+	still  bool // see open
 	log    *zap.Logger
 	db     *pebble.DB
 	lock   *pebble.Lock
@@ -88,7 +89,10 @@ var _ queue.Store = (*Store)(nil)
 
 // Open opens the store in c.Directory, or makes it. All files are written through fs; log says what an operator must know. A directory that
 // another process owns is an error.
-func Open(c Config, fs vfs.FS, log *zap.Logger) (*Store, error) {
+func Open(c Config, fs vfs.FS, log *zap.Logger) (*Store, error) { return open(c, fs, log, false) }
+
+// open is Open. A still engine does nothing by itself while nothing is written.
+func open(c Config, fs vfs.FS, log *zap.Logger, still bool) (*Store, error) {
 	if c.Directory == "" {
 		return nil, errors.New("the queue has no directory")
 	}
@@ -96,7 +100,7 @@ func Open(c Config, fs vfs.FS, log *zap.Logger) (*Store, error) {
 		c.JournalDays = DefaultConfig().JournalDays
 	}
 	s := &Store{
-		config: c, fs: fs, log: log, failed: make(chan struct{}), closing: make(chan struct{}),
+		config: c, fs: fs, still: still, log: log, failed: make(chan struct{}), closing: make(chan struct{}),
 		drafts: budget{most: memoryOfDrafts}, firsts: budget{most: memoryOfDrafts},
 		messages: map[queue.ID]*message{}, destinations: map[mail.Domain]*destination{},
 	}

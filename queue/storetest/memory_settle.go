@@ -101,6 +101,6 @@ func (m *Memory) spawn(report queue.Spawned) journal.Entry {
 	k := m.add(report.Submission, slices.Clone(report.Content))
 	return journal.Entry{
 		Kind: journal.Accepted, Message: k.message.ID.String(), Sender: report.Envelope.From.String(), MessageID: report.MessageID,
-		Reason: "reports about " + report.Origin.String(),
+		Reason: journal.ReportsAbout + report.Origin.String(),
 	}
 }
