@@ -62,7 +62,7 @@ func TestRepliesAreHeldBackUnlessEachIsFlushed(t *testing.T) {
 		far, near := Pipe()
 		w := &wire{}
 		w.attach(near)
-		c := &conversation{wire: w, script: &Script{settings: settings{lineEnd: "\r\n", flushEach: each}}}
+		c := &conversation{server: &Server{}, wire: w, script: &Script{settings: settings{lineEnd: "\r\n", flushEach: each}}}
 		if err := c.play(polite("250 2.0.0 OK")); err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 )
 
 // conversation is the server's side of one connection.
@@ -15,11 +16,15 @@ type conversation struct {
 	heard  *Connection
 
 	base    net.Conn // as accepted, below TLS
+	own     tls.Certificate
 	wire    *wire
 	tls     bool
 	greeted bool
 	user    string
 	counts  map[string]int // occurrences of each verb; that of rcpt begins anew at MAIL
+	delay   time.Duration  // before the next reply
+
+	accepted int // contents
 
 	transaction *Transaction // nil: none open
 	flightsAt   int          // Flights at its MAIL command
@@ -30,9 +35,9 @@ type conversation struct {
 func newConversation(s *Server, conn net.Conn, heard *Connection, script *Script) *conversation {
 	c := &conversation{
 		server: s, script: script, rules: script.rulesFor(heard.Number), heard: heard,
-		base: conn, counts: map[string]int{},
+		base: conn, own: s.certificate, counts: map[string]int{},
 	}
-	c.wire = &wire{keep: script.settings.keepWire, sleep: c.sleep, heard: func(change func(*Connection)) {
+	c.wire = &wire{keep: script.settings.keepWire, sleep: c.sleep, drip: script.settings.pace, heard: func(change func(*Connection)) {
 		s.note(func() { change(heard) })
 	}}
 	c.wire.attach(conn)
@@ -41,12 +46,14 @@ func newConversation(s *Server, conn net.Conn, heard *Connection, script *Script
 
 // run speaks until the connection is over.
 func (c *conversation) run() {
+	c.tell(Event{Kind: Connected})
 	err := c.converse()
 	if err == endReset {
 		abort(c.wire.conn)
 	} else if err == endClosed || err == endQuit {
 		c.wire.conn.Close() // with TLS this says close_notify
 	}
+	c.tellLine(Ended, endOf(err))
 	c.server.dismiss(c.base, c.heard, endOf(err))
 }
 
@@ -65,6 +72,7 @@ func (c *conversation) converse() error {
 			return err
 		}
 		c.server.note(func() { c.heard.Commands = append(c.heard.Commands, line) })
+		c.tellLine(Heard, line)
 		if err := c.command(line); err != nil {
 			return err
 		}
@@ -103,10 +111,14 @@ func (c *conversation) command(line string) error {
 	return err
 }
 
-// choose finds the script's rule for the occasion, nil when it has none, and
-// counts the occasion.
+// choose finds the rule of the server's decision or of its script for the
+// occasion, nil when there is none, and counts the occasion.
 func (c *conversation) choose(verb, subject string) *rule {
 	c.counts[verb]++
+	c.delay = c.script.settings.delays[verb]
+	if r := c.decided(verb, subject); r != nil {
+		return r
+	}
 	o := occasion{verb: verb, subject: subject, nth: c.counts[verb], tls: c.tls}
 	for i := range c.rules {
 		if c.rules[i].matches(o) {
@@ -190,13 +202,15 @@ func (c *conversation) starttls(line string) error {
 // secure does the server's half of a TLS handshake. What was said before it is
 // forgotten (RFC 3207 section 4.2).
 func (c *conversation) secure() error {
-	conn := tls.Server(c.base, &tls.Config{Certificates: []tls.Certificate{c.server.certificate}})
+	conn := tls.Server(c.base, &tls.Config{Certificates: []tls.Certificate{c.own}})
 	if err := conn.Handshake(); err != nil {
 		c.server.note(func() { c.heard.HandshakeErr = err })
+		c.tellLine(Unsecured, err.Error())
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
 	state := conn.ConnectionState()
 	c.server.note(func() { c.heard.TLS = &state })
+	c.tellLine(Secured, tls.VersionName(state.Version))
 	c.wire.attach(conn)
 	c.wire.spoke = false
 	c.tls, c.greeted, c.transaction, c.user = true, false, nil, ""

@@ -76,6 +76,8 @@
 //	credentials USER SECRET      offer AUTH and accept this; may be repeated
 //	line-end lf                  all replies end in a bare LF
 //	flush each                   send each reply at once, not when the input is drained
+//	pace 20                      all replies come with this many octets a second
+//	delay VERB 30s               pause before the reply to VERB, whatever it is
 //	keep wire                    record all octets of the client
 //	keep no-content              count the content, do not keep it
 //
@@ -85,6 +87,12 @@
 //	banner 421 4.3.2 too busy / close
 //	connection all
 //	dot 250 2.0.0 queued
+//
+// # More than a script
+//
+// WithDecision lets a function decide what a script cannot: greylisting, rates,
+// chance. WithObserver tells what happens while it happens. SetScript and Cut
+// change a server that runs; WithHistory bounds what it remembers.
 //
 // Behaviours returns scripts of the troubles that a sending agent has to stand.
 package smtptest

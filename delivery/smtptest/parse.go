@@ -14,7 +14,7 @@ import (
 // gives. An error names the line. The empty text is the polite server.
 func ParseScript(dialogue string) (*Script, error) {
 	p := parser{script: &Script{settings: settings{
-		name: "mx.test", lineEnd: "\r\n", credentials: map[string]string{},
+		name: "mx.test", lineEnd: "\r\n", credentials: map[string]string{}, delays: map[string]time.Duration{},
 	}}}
 	for i, line := range strings.Split(dialogue, "\n") {
 		line = strings.TrimSpace(line)

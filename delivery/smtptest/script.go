@@ -2,6 +2,7 @@ package smtptest
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,7 +25,14 @@ type settings struct {
 	implicitTLS bool
 	credentials map[string]string // secret by user
 	keepWire    bool
+	pace        time.Duration            // before each octet of each reply; 0: none
+	delays      map[string]time.Duration // before the replies to a verb
 	dropContent bool
+}
+
+// sameCertificate tells whether both ask for the same certificate.
+func (s settings) sameCertificate(other settings) bool {
+	return s.certificate == other.certificate && s.name == other.name && slices.Equal(s.names, other.names)
 }
 
 // rule says what happens at a verb.

@@ -22,15 +22,19 @@ type TB interface {
 // concurrent use. A server that is to run in a testing/synctest bubble is
 // started in that bubble.
 type Server struct {
-	listener    net.Listener
-	authority   *Authority
-	certificate tls.Certificate
-	stopped     chan struct{} // closed by Close; ends stalls and sleeps
-	owned       sync.WaitGroup
+	listener  net.Listener
+	authority *Authority
+	decide    func(Occasion) string
+	observe   func(Event)
+	history   int           // how many connections and transactions are remembered; 0: all
+	stopped   chan struct{} // closed by Close; ends stalls and sleeps
+	owned     sync.WaitGroup
 
 	mu           sync.Mutex
 	changed      *sync.Cond
 	script       *Script
+	certificate  tls.Certificate
+	accepted     int // connections so far
 	connections  []*Connection
 	transactions []*Transaction
 	open         map[net.Conn]bool
@@ -88,26 +92,30 @@ func Start(script string, l net.Listener, options ...Option) (*Server, error) {
 	for _, option := range options {
 		option(s)
 	}
-	if err := s.prepareTLS(parsed); err != nil {
+	if err := s.prepareTLS(); err != nil {
 		return nil, err
 	}
 	s.owned.Go(s.accept)
 	return s, nil
 }
 
-func (s *Server) prepareTLS(script *Script) (err error) {
+func (s *Server) prepareTLS() (err error) {
 	if s.authority == nil {
 		if s.authority, err = NewAuthority(); err != nil {
 			return err
 		}
 	}
-	set := script.settings
-	names := set.names
-	if len(names) == 0 {
-		names = []string{set.name}
-	}
-	s.certificate, err = s.authority.Issue(set.certificate, names...)
+	s.certificate, err = s.issue(s.script)
 	return err
+}
+
+// issue makes the certificate that the script asks for.
+func (s *Server) issue(script *Script) (tls.Certificate, error) {
+	names := script.settings.names
+	if len(names) == 0 {
+		names = []string{script.settings.name}
+	}
+	return s.authority.Issue(script.settings.certificate, names...)
 }
 
 // Addr returns the listener's address as "ip:port".
@@ -121,17 +129,41 @@ func (s *Server) AddrPort() netip.AddrPort { return netip.MustParseAddrPort(s.Ad
 func (s *Server) Roots() *x509.CertPool { return s.authority.Roots() }
 
 // Certificate returns the server's own certificate.
-func (s *Server) Certificate() *x509.Certificate { return s.certificate.Leaf }
+func (s *Server) Certificate() *x509.Certificate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.certificate.Leaf
+}
 
 // SetScript changes the dialogue for connections from now on, as a server does
-// that recovers or breaks. The certificate and what was heard stay.
+// that recovers or breaks. What was heard stays, and so does the certificate,
+// unless the new script asks for another one.
 func (s *Server) SetScript(script string) error {
 	parsed, err := ParseScript(script)
 	if err != nil {
 		return err
 	}
-	s.note(func() { s.script = parsed })
+	s.mu.Lock()
+	renew := !parsed.settings.sameCertificate(s.script.settings)
+	certificate := s.certificate
+	s.mu.Unlock()
+	if renew {
+		if certificate, err = s.issue(parsed); err != nil {
+			return err
+		}
+	}
+	s.note(func() { s.script, s.certificate = parsed, certificate })
 	return nil
+}
+
+// Cut ends every open connection with a TCP reset, as a machine does that goes
+// down and comes up. The server listens on.
+func (s *Server) Cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open {
+		abort(c)
+	}
 }
 
 // Close stops listening, ends every connection and waits until no goroutine of
@@ -179,10 +211,12 @@ func (s *Server) admit(conn net.Conn) *conversation {
 		return nil
 	}
 	s.open[conn] = true
+	s.accepted++
 	heard := &Connection{
-		Number: len(s.connections) + 1, Local: conn.LocalAddr(), Remote: conn.RemoteAddr(), Began: time.Now(),
+		Number: s.accepted, Local: conn.LocalAddr(), Remote: conn.RemoteAddr(), Began: time.Now(),
 	}
 	s.connections = append(s.connections, heard)
+	s.forget()
 	return newConversation(s, conn, heard, s.script)
 }
 
@@ -192,5 +226,12 @@ func (s *Server) dismiss(conn net.Conn, heard *Connection, end string) {
 	s.note(func() {
 		delete(s.open, conn)
 		heard.Ended, heard.End = time.Now(), end
+	})
+}
+
+func (s *Server) remember(t *Transaction) {
+	s.note(func() {
+		s.transactions = append(s.transactions, t)
+		s.forget()
 	})
 }

@@ -2,7 +2,9 @@ package smtptest
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // setting reads a line that holds for the whole server.
@@ -27,6 +29,10 @@ func (p *parser) setting(word, rest string) error {
 			"wire":       func() { s.keepWire = true },
 			"no-content": func() { s.dropContent = true },
 		})
+	case "pace":
+		return s.setPace(args)
+	case "delay":
+		return s.setDelay(args)
 	case "tls":
 		return s.tls(args)
 	case "implicit-tls":
@@ -79,5 +85,26 @@ func (s *settings) credential(args []string) error {
 		return err
 	}
 	s.credentials[user], err = unescape(args[1])
+	return err
+}
+
+// setPace reads how many octets a second the replies have.
+func (s *settings) setPace(args []string) error {
+	if len(args) == 1 {
+		if n, err := strconv.Atoi(args[0]); err == nil && n > 0 && n <= 1_000_000 {
+			s.pace = time.Second / time.Duration(n)
+			return nil
+		}
+	}
+	return fmt.Errorf("pace takes the octets of replies in a second, 1 to 1000000")
+}
+
+// setDelay reads a verb and how long its replies wait.
+func (s *settings) setDelay(args []string) error {
+	if len(args) != 2 || !isVerb(args[0]) || args[0] == "offer" {
+		return fmt.Errorf("delay takes a verb and a duration")
+	}
+	wait, err := timed(sleepFor, args[1])
+	s.delays[args[0]] = wait.wait
 	return err
 }

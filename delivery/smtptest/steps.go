@@ -39,7 +39,10 @@ func endOf(err error) string {
 
 // play does all steps of a rule.
 func (c *conversation) play(r *rule) error {
-	defer func() { c.wire.drip = 0 }()
+	defer func() { c.wire.drip = c.script.settings.pace }()
+	if err := c.pause(); err != nil {
+		return err
+	}
 	for _, s := range r.steps {
 		if err := c.step(s); err != nil {
 			return err
@@ -73,6 +76,16 @@ func (c *conversation) step(s step) error {
 	return c.stop(s.action)
 }
 
+// pause waits before a reply whose verb has a delay.
+func (c *conversation) pause() error {
+	d := c.delay
+	c.delay = 0
+	if d == 0 {
+		return nil
+	}
+	return c.step(step{action: sleepFor, wait: d})
+}
+
 func (c *conversation) say(s step) error {
 	end := text{{c.script.settings.lineEnd, 1}}
 	switch s.action {
@@ -94,6 +107,7 @@ func (c *conversation) say(s step) error {
 		// Neither a TLS record nor a reply, and without a line end.
 		return text{{"\x8e\xf3garbage\x00\xff\xa1", s.count/12 + 1}}.writeTo(c.wire)
 	}
+	c.tellLine(Said, s.text.head())
 	return append(s.text[:len(s.text):len(s.text)], end...).writeTo(c.wire)
 }
 

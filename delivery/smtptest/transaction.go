@@ -23,7 +23,7 @@ func (c *conversation) mail(line string) error {
 	t := &Transaction{
 		Connection: c.heard.Number, Mail: line, Reply: reply, Accepted: positive(code), TLS: c.tls, User: c.user,
 	}
-	c.server.note(func() { c.server.transactions = append(c.server.transactions, t) })
+	c.server.remember(t)
 	if t.Accepted {
 		c.transaction, c.flightsAt = t, c.heard.Flights
 	}
@@ -40,9 +40,9 @@ func (c *conversation) rcpt(line string) error {
 	}
 	if t := c.transaction; t != nil {
 		reply, code := r.reply()
-		c.server.note(func() {
-			t.Recipients = append(t.Recipients, Recipient{Line: line, Address: path(line), Accepted: positive(code), Reply: reply})
-		})
+		judged := Recipient{Line: line, Address: path(line), Accepted: positive(code), Reply: reply}
+		c.server.note(func() { t.Recipients = append(t.Recipients, judged) })
+		c.tellTransaction(Judged, t, judged)
 	}
 	return c.play(r)
 }
@@ -98,6 +98,10 @@ func (c *conversation) finish(r *rule) {
 		t.Complete, t.ContentReply, t.ContentAccepted = true, reply, positive(code)
 		t.RoundTrips = flights - c.flightsAt + 1 // the reply that is due is one more
 	})
+	if t.ContentAccepted {
+		c.accepted++
+	}
+	c.tellTransaction(Received, t, Recipient{})
 	c.transaction = nil
 }
 
@@ -184,7 +188,7 @@ func (c *conversation) ensureTransaction() {
 		return
 	}
 	t := &Transaction{Connection: c.heard.Number, TLS: c.tls, User: c.user}
-	c.server.note(func() { c.server.transactions = append(c.server.transactions, t) })
+	c.server.remember(t)
 	c.transaction, c.flightsAt = t, c.heard.Flights
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -260,4 +261,48 @@ func FuzzZone(f *testing.F) {
 			t.Error("the reply cannot be read")
 		}
 	})
+}
+
+func TestHostsInTheOrderOfTheText(t *testing.T) {
+	hosts, err := dnstest.Hosts("$ORIGIN example.test.\n@ MX 10 mx\nMX A 127.0.1.2\nmx AAAA ::1\n$TTL 5\na.test. A 127.0.1.1\n")
+	want := []dnstest.Host{
+		{"mx.example.test", netip.MustParseAddr("127.0.1.2")}, {"mx.example.test", netip.MustParseAddr("::1")}, {"a.test", netip.MustParseAddr("127.0.1.1")},
+	}
+	if err != nil || !slices.Equal(hosts, want) {
+		t.Errorf("%v, %v; want %v", hosts, err, want)
+	}
+	if _, err := dnstest.Hosts("example.test. MX ten mx"); err == nil {
+		t.Error("a zone that cannot be read has hosts")
+	}
+}
+
+func TestObserverHearsAnswers(t *testing.T) {
+	s, err := dnstest.Make("a.test. A 127.0.0.1\na.test. A 127.0.0.2\n; fault: b.test * drop\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan dnstest.Answer, 3)
+	s.Observe(func(a dnstest.Answer) { answers <- a })
+	defer s.Close()
+	if err := s.Listen("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	client := &dns.Client{Net: "udp"}
+	for name, want := range map[string]dnstest.Answer{
+		"A.test.": {dnstest.Question{"a.test", "A", "udp"}, "NOERROR", 2},
+		"c.test.": {dnstest.Question{"c.test", "A", "udp"}, "NXDOMAIN", 0},
+		"b.test.": {dnstest.Question{"b.test", "A", "udp"}, "", 0},
+	} {
+		client.Timeout = time.Minute
+		if want.RCode == "" {
+			client.Timeout = time.Millisecond
+		}
+		_, _, err := client.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), s.Addr())
+		if (err == nil) != (want.RCode != "") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := <-answers; got != want {
+			t.Errorf("%s: observed %+v, want %+v", name, got, want)
+		}
+	}
 }

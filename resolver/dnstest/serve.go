@@ -96,12 +96,35 @@ func (s *Server) reply(network string, packet []byte, write func([]byte) (int, e
 	if err != nil {
 		return false
 	}
+	s.tell(query.Question[0], network, out)
 	for _, p := range out {
 		if _, err := write(p); err != nil {
 			return false
 		}
 	}
 	return true
+}
+
+// tell observes the answer that out, whose last packet is the reply, gives to q.
+func (s *Server) tell(q dns.Question, network string, out [][]byte) {
+	s.mu.Lock()
+	observe := s.observe
+	s.mu.Unlock()
+	if observe == nil {
+		return
+	}
+	a := Answer{Question: questionOf(q, network)}
+	const header = 12 // octets (RFC 1035 s4.1.1)
+	if len(out) > 0 && len(out[len(out)-1]) >= header {
+		reply := out[len(out)-1]
+		a.RCode = dns.RcodeToString[int(reply[3]&0x0f)]
+		a.Records = int(binary.BigEndian.Uint16(reply[6:8]))
+	}
+	observe(a)
+}
+
+func questionOf(q dns.Question, network string) Question {
+	return Question{strings.TrimSuffix(dns.CanonicalName(q.Name), "."), dns.TypeToString[q.Qtype], network}
 }
 
 // packets is all that is sent for query.
@@ -120,11 +143,10 @@ func (z *zone) packets(query *dns.Msg, fault Fault, network string) ([][]byte, e
 func (s *Server) note(q dns.Question, network string) *zone {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := strings.TrimSuffix(dns.CanonicalName(q.Name), ".")
 	if len(s.questions) == maxQuestions {
 		s.questions = slices.Delete(s.questions, 0, maxQuestions/2)
 	}
-	s.questions = append(s.questions, Question{name, dns.TypeToString[q.Qtype], network})
+	s.questions = append(s.questions, questionOf(q, network))
 	return s.zone
 }
 

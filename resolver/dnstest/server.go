@@ -20,6 +20,7 @@ type Server struct {
 	mu        sync.Mutex
 	zone      *zone
 	questions []Question
+	observe   func(Answer)
 	address   string
 	listeners []io.Closer
 }
@@ -29,6 +30,20 @@ type Question struct {
 	Name    string // in lower case, without the last dot
 	Type    string
 	Network string // "udp" or "tcp"
+}
+
+// Answer is a question with what was answered.
+type Answer struct {
+	Question
+	RCode   string // "NOERROR", "NXDOMAIN", ...; "" when there was no reply
+	Records int    // in the answer section
+}
+
+// Observe tells a function each answer before it is sent, several at a time. It is set before the server listens. The answer waits for the function.
+func (s *Server) Observe(observe func(Answer)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.observe = observe
 }
 
 // maxQuestions is how many questions a server remembers, so that one that runs for days does not grow.
