@@ -1,0 +1,152 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"mime"
+	"net/mail"
+	"slices"
+	"time"
+
+	"sternpost/delivery/smtptest"
+	"sternpost/resolver/dnstest"
+)
+
+// Bounds of what a world keeps.
+const (
+	mostMessages = 1000
+	mostOctets   = 64 << 20
+)
+
+// kept is the mail that arrived, oldest first.
+type kept struct {
+	messages []Received
+	number   int // of the last one
+	octets   int64
+}
+
+// add keeps a message and gives it its number; the oldest make room.
+func (k *kept) add(r *Received) {
+	k.number++
+	r.Number = k.number
+	k.messages = append(k.messages, *r)
+	k.octets += int64(len(r.Content))
+	for len(k.messages) > mostMessages || k.octets > mostOctets && len(k.messages) > 1 {
+		k.octets -= int64(len(k.messages[0].Content))
+		k.messages = slices.Delete(k.messages, 0, 1)
+	}
+}
+
+// tell gives the event its number and time, and hands it on.
+func (w *World) tell(e Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if e.At.IsZero() {
+		e.At = time.Now()
+	}
+	e.Since = e.At.Sub(w.began)
+	w.events++
+	e.Number = w.events
+	if e.Message != nil {
+		e.Message.Since = e.Since
+		w.kept.add(e.Message)
+	}
+	w.sight.Add(e)
+	if w.watch != nil {
+		w.watch(e)
+	}
+	w.changed.Broadcast()
+}
+
+// heard translates what a server observes.
+func (w *World) heard(h *host, seen smtptest.Event) {
+	e := Event{
+		At: seen.At, Host: h.Name, Address: h.Address.String(), Client: seen.Remote.String(),
+		Connection: seen.Connection, Line: seen.Line,
+	}
+	switch seen.Kind {
+	case smtptest.Connected:
+		e.Kind = EventConnected
+	case smtptest.Secured:
+		e.Kind = EventTLS
+	case smtptest.Unsecured:
+		e.Kind, e.Line, e.Error = EventTLS, "", seen.Line
+	case smtptest.Heard:
+		e.Kind = EventCommand
+	case smtptest.Said:
+		e.Kind = EventReply
+	case smtptest.Judged:
+		e.Kind, e.From, e.Recipient, e.Reply = EventRecipient, seen.Transaction.From(), seen.Recipient.Address, seen.Recipient.Reply
+	case smtptest.Received:
+		e.Kind, e.Reply = EventMessage, seen.Transaction.ContentReply
+		e.Message = received(e, seen.Transaction)
+	case smtptest.Ended:
+		e.Kind = EventEnded
+	}
+	w.tell(e)
+}
+
+func received(e Event, t smtptest.Transaction) *Received {
+	return &Received{
+		At: e.At, Host: e.Host, Address: e.Address, Client: e.Client, Connection: e.Connection,
+		From: t.From(), To: t.To(), Subject: subject(t.Content), TLS: t.TLS, Size: t.Size,
+		Reply: t.ContentReply, Accepted: t.ContentAccepted, Content: t.Content,
+	}
+}
+
+// subject is the decoded subject of a message, empty where it has none or is no message.
+func subject(content []byte) string {
+	message, err := mail.ReadMessage(bytes.NewReader(content))
+	if err != nil {
+		return ""
+	}
+	raw := message.Header.Get("Subject")
+	if decoded, err := new(mime.WordDecoder).DecodeHeader(raw); err == nil {
+		return decoded
+	}
+	return raw
+}
+
+func (w *World) heardQuestion(a dnstest.Answer) {
+	e := Event{Kind: EventQuestion, Line: a.Name + " " + a.Type, Reply: "no answer"}
+	if a.RCode != "" {
+		e.Reply = fmt.Sprintf("%s %d", a.RCode, a.Records)
+	}
+	w.tell(e)
+}
+
+// Messages returns what arrived and is still kept, oldest first. The contents are not to be changed.
+func (w *World) Messages() []Received {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.kept.messages)
+}
+
+// WaitMessages waits until at least n messages arrived in all and returns those that are kept. It fails when ctx ends or the world is closed first.
+func (w *World) WaitMessages(ctx context.Context, n int) ([]Received, error) {
+	err := w.wait(ctx, func() bool { return w.kept.number >= n })
+	return w.Messages(), err
+}
+
+// wait blocks until ready, which is called under the lock, returns true.
+func (w *World) wait(ctx context.Context, ready func() bool) error {
+	stop := context.AfterFunc(ctx, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.changed.Broadcast()
+	})
+	defer stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for !ready() {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case w.closed:
+			return fmt.Errorf("the world was closed")
+		}
+		w.changed.Wait()
+	}
+	return nil
+}
