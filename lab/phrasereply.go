@@ -9,16 +9,10 @@ import (
 	"sternpost/mail"
 )
 
-// banner reads "554 5.7.1 text".
+// banner reads CODE [STATUS] ["TEXT"].
 func (p *Phrase) banner(r *reader) error {
 	p.kind, p.stage = kindReply, mail.StageGreeting
-	if err := p.reply.parse(r.next(), r); err != nil {
-		return err
-	}
-	if p.reply.text == "" {
-		p.reply.text = r.rest()
-	}
-	return nil
+	return p.reply.parse(r.next(), r)
 }
 
 // mailboxFull reads "full", "full for good", each with "for WHO".
