@@ -42,7 +42,7 @@ func (q *Queue) owe(o Owed, s *Settlement, t terms) []int {
 			q.log.Warn("a report of ours failed; nobody is told", zap.Stringer("id", o.ID), zap.Stringer("about", o.Origin),
 				zap.Stringer("to", o.Envelope.Recipients[i].Address), zap.String("reason", state.Last.Reason))
 		}
-		if !wanted(o, i, condition(state)) {
+		if !o.wants(i, condition(state)) {
 			if state.State == Failed {
 				s.States[i] = reported(state)
 			}
@@ -73,11 +73,11 @@ func condition(state RecipientState) string {
 	return "SUCCESS"
 }
 
-// wanted says whether the sender wants to be told (RFC 3461 s4.1). Who did not say gets reports of failure, and of delay too: silence for days is no answer. None is owed for
+// wants says whether the sender wants to be told (RFC 3461 s4.1). Who did not say gets reports of failure, and of delay too: silence for days is no answer. None is owed for
 // the null reverse-path (RFC 5321 s4.5.5), nor about a report.
-func wanted(o Owed, i int, condition string) bool {
-	notify := o.Envelope.Recipients[i].Notify
-	if o.Envelope.From.IsNull() || o.Origin != 0 || condition == "" {
+func (s Submission) wants(i int, condition string) bool {
+	notify := s.Envelope.Recipients[i].Notify
+	if s.Envelope.From.IsNull() || s.Origin != 0 || condition == "" {
 		return false
 	}
 	if len(notify) == 0 {
@@ -110,7 +110,7 @@ func (q *Queue) addNotice(o Owed, s *Settlement, t terms) {
 			state = is
 		}
 		first = first || here && state.State == Pending && state.Noticed
-		if state.State == Pending && wanted(o, i, "DELAY") {
+		if state.State == Pending && o.wants(i, "DELAY") {
 			list = append(list, delayed(o, i, state, t))
 		}
 	}

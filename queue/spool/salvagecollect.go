@@ -21,7 +21,9 @@ import (
 //	z <id> f <number>                                 its content file
 //	z <id> l                                          it is missing
 //	z <id> n                                          octets that are damaged say that it was accepted
+//	z <id> o <recipient>                              a report that was found says that this one failed
 //	z <id> q <age>                                    it was set aside
+//	z <id> r <time><seq>                              the journal says that a report about failures of it was accepted
 //	z <id> s <age>                                    states of its recipients
 //	z <id> t <time><destination> 0 <age>              deadline
 //	z <id> w <destination> 0 <middle of row><age>     waiting row
@@ -41,7 +43,9 @@ const (
 	evidenceFile      = 'f'
 	evidenceLost      = 'l'
 	evidenceMentioned = 'n'
+	evidenceTold      = 'o'
 	evidenceAside     = 'q'
+	evidenceReport    = 'r'
 	evidenceStates    = 's'
 	evidenceDeadline  = 't'
 	evidenceRow       = 'w'
@@ -177,11 +181,18 @@ func (c *collection) message(e entry) error {
 		c.seen(id)
 		return c.b.Set(evidence(id, evidenceDead), nil, nil)
 	}
-	m, _, err := decodeMessage(id, e.value)
+	m, content, err := decodeMessage(id, e.value)
 	if err != nil {
 		return nil // it will be missing
 	}
 	c.seen(id)
+	if m.Origin != 0 {
+		for _, a := range queue.Told(content) {
+			if err := c.b.Set(evidence(m.Origin, evidenceTold, []byte(a.String())), nil, nil); err != nil {
+				return err
+			}
+		}
+	}
 	// It must not be set twice: its one tombstone would uncover the other.
 	if twice, err := c.known(id, e.key); twice || err != nil {
 		return err
@@ -253,9 +264,14 @@ func (c *collection) journal(e entry) error {
 	}
 	switch c.seen(id); told.Kind {
 	case journal.Accepted:
-		return c.b.Set(evidence(id, evidenceAccepted), nil, nil)
+		err := c.b.Set(evidence(id, evidenceAccepted), nil, nil)
+		if origin, is := reportsAbout(told); is && queue.AboutFailures(told.MessageID) {
+			err = errors.Join(err, c.b.Set(evidence(origin, evidenceReport, place), nil, nil))
+		}
+		return err
 	case journal.Delivered, journal.Failed, journal.Removed, journal.Lost:
-		return c.b.Set(evidence(id, evidenceEnd, place), []byte(string(told.Kind)+" "+told.Recipient), nil)
+		told.Attempt = nil
+		return c.b.Set(evidence(id, evidenceEnd, place), encodeEntry(told), nil)
 	default:
 		return nil
 	}

@@ -104,7 +104,7 @@ func (j *judging) present(id queue.ID, value []byte, t trace) error {
 	saved = t.end(c) || saved
 	over := !queue.Waits(c.states)
 	if !t.dead && !over {
-		if over, err = j.unfounded(m.Origin); err != nil {
+		if over, err = j.unfounded(m.Origin, queue.Told(contentOfMessage(value))); err != nil {
 			return err
 		}
 	}
@@ -133,31 +133,6 @@ func (j *judging) present(id queue.ID, value []byte, t trace) error {
 	return err
 }
 
-// unfounded says whether a report about origin is half of a commit whose other half is lost: origin waits, and neither a failure nor a notice is recorded for it. Both will come again.
-// Ids go up, so origin has been judged.
-func (j *judging) unfounded(origin queue.ID) (bool, error) {
-	if origin == 0 {
-		return false, nil
-	}
-	if err := j.c.flush(true); err != nil {
-		return false, err
-	}
-	waits, err := j.c.s.has(idKey(kindMessage, origin))
-	if err != nil || !waits {
-		return false, err
-	}
-	value, closer, err := j.c.s.db.Get(idKey(kindStates, origin))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	states, err := decodeStates(value)
-	told := slices.ContainsFunc(states, func(s queue.RecipientState) bool { return s.State == queue.Failed || s.Noticed })
-	return !told, errors.Join(err, closer.Close())
-}
-
 // headerOfMessage reads a message whose checksum was checked before, and whose content may have been left out.
 func headerOfMessage(value []byte) (stored, error) {
 	r := &reader{b: value[prefixLength:]}
@@ -174,7 +149,7 @@ func (j *judging) absent(id queue.ID, t trace) error {
 	if t.aside != nil {
 		return j.aside(id, t)
 	}
-	if t.dead || slices.ContainsFunc(t.ends, func(end string) bool { return strings.HasPrefix(end, string(journal.Lost)) }) {
+	if t.dead || slices.ContainsFunc(t.ends, func(e journal.Entry) bool { return e.Kind == journal.Lost }) {
 		return nil
 	}
 	l := loss{id: id, files: t.files}
@@ -195,7 +170,11 @@ func (j *judging) absent(id queue.ID, t trace) error {
 		l.why = "damaged octets say that it was accepted"
 	}
 	if len(t.ends) > 0 {
-		l.why += ", though not for all: " + strings.Join(t.ends, ", ")
+		var ends []string
+		for _, e := range t.ends {
+			ends = append(ends, string(e.Kind)+" "+e.Recipient)
+		}
+		l.why += ", though not for all: " + strings.Join(ends, ", ")
 	}
 	j.missing++
 	return errors.Join(j.lost(l), j.enter(l), j.c.b.Set(evidence(id, evidenceLost), nil, nil))

@@ -16,6 +16,7 @@ func TestHalfOfAFailure(t *testing.T) {
 	for name, test := range map[string]struct {
 		states []queue.RecipientState // of the message that it is about; nil: none were written
 		gone   bool
+		tells  string // of whom the report says that he failed; empty: it is no report that can be read
 		stays  bool
 	}{
 		"nothing recorded":  {},
@@ -23,12 +24,14 @@ func TestHalfOfAFailure(t *testing.T) {
 		"one of two failed": {states: []queue.RecipientState{{State: queue.Failed, Reported: true}, {}}, stays: true},
 		"told of the delay": {states: []queue.RecipientState{{Noticed: true}, {}}, stays: true},
 		"gone":              {gone: true, stays: true},
+		"another failed":    {states: []queue.RecipientState{{State: queue.Failed, Reported: true}, {}}, tells: "c@b.example"},
+		"that one failed":   {states: []queue.RecipientState{{State: queue.Failed, Reported: true}, {}}, tells: "a@b.example", stays: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fs := vfs.NewMem()
 			s := openAt(t, fs, "/spool")
 			origin := wait(t, s, []byte("text"), "a@b.example", "c@b.example")
-			report := halfReport(t, s, origin, test.states, test.gone)
+			report := halfReport(t, s, origin, test.states, test.gone, test.tells)
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -46,15 +49,19 @@ func TestHalfOfAFailure(t *testing.T) {
 }
 
 // halfReport writes a report about a message, and of what the commit that made it says of that message only so much.
-func halfReport(t *testing.T, s *Store, origin queue.ID, states []queue.RecipientState, gone bool) queue.ID {
+func halfReport(t *testing.T, s *Store, origin queue.ID, states []queue.RecipientState, gone bool, tells string) queue.ID {
 	t.Helper()
-	m := stored{Submission: submission("us@a.example"), size: 4}
+	content := []byte("text")
+	if tells != "" {
+		content = (&told{}).reportOn("failed", tells).Content
+	}
+	m := stored{Submission: submission("us@a.example"), size: int64(len(content))}
 	m.Origin, m.Received = origin, m.Received.Add(time.Minute)
 	s.mu.Lock()
 	id := s.nextID(m)
 	s.mu.Unlock()
 	b := s.db.NewBatch()
-	err := s.putMessage(b, id, m, []byte("text"))
+	err := s.putMessage(b, id, m, content)
 	if err == nil && states != nil {
 		err = b.Set(idKey(kindStates, origin), encodeStates(states), nil)
 	}

@@ -12,7 +12,9 @@ import (
 // trace is all evidence about one message.
 type trace struct {
 	dead, accepted, mentioned bool
-	ends                      []string // kind and recipient
+	ends                      []journal.Entry // how recipients ended
+	told                      map[string]bool // recipients whose failure a report that was found tells of
+	reported                  uint64          // when the last report about failures was accepted, as the journal says
 	files                     []uint64
 	states                    []byte // the newest value; nil: none, or deleted
 	stated                    bool
@@ -39,7 +41,17 @@ func (t *trace) add(key, value []byte) {
 	case evidenceDead:
 		t.dead = true
 	case evidenceEnd:
-		t.ends = append(t.ends, string(value))
+		if e, err := decodeEntry(value, true); err == nil {
+			e.Cursor.Time = moment(binary.BigEndian.Uint64(rest))
+			t.ends = append(t.ends, e)
+		}
+	case evidenceTold:
+		if t.told == nil {
+			t.told = map[string]bool{}
+		}
+		t.told[string(rest)] = true
+	case evidenceReport:
+		t.reported = max(t.reported, binary.BigEndian.Uint64(rest))
 	case evidenceFile:
 		t.files = append(t.files, binary.BigEndian.Uint64(rest))
 	case evidenceMentioned:
@@ -103,26 +115,50 @@ func (t *trace) addRow(rest, value []byte) {
 	}
 }
 
-// end sets the states of recipients whose end is in the journal: it is written in the same commit as the tombstone, and may be what is left of it. It says whether it
-// changed any.
+// end sets the states of recipients whose end is in the journal: it is written in the same commit as the tombstone, and may be what is left of it. A failure of which nothing says that
+// it was reported owes its report. It says whether it changed any.
 func (t trace) end(c *change) bool {
 	changed := false
 	ends := slices.Clone(t.ends)
 	for i, r := range c.own.Envelope.Recipients {
-		for kind, state := range map[journal.Kind]queue.State{journal.Delivered: queue.Delivered, journal.Failed: queue.Failed, journal.Removed: queue.Removed} {
-			n := slices.Index(ends, string(kind)+" "+r.Address.String())
-			if n < 0 {
-				continue
+		name, state := r.Address.String(), c.states[i]
+		n := slices.IndexFunc(ends, func(e journal.Entry) bool { return e.Recipient == name && ended(e.Kind) != queue.Pending })
+		if n < 0 {
+			if state.Owes() && t.told[name] {
+				c.states[i], changed = state.Settled(), true
 			}
-			ends = slices.Delete(ends, n, n+1)
-			if !c.states[i].State.Final() {
-				c.states[i].State, c.states[i].Reported = state, state == queue.Failed
-				changed = true
-			}
-			break
+			continue
 		}
+		e := ends[n]
+		ends = slices.Delete(ends, n, n+1)
+		told := t.told[name] || t.reported >= nanos(e.Cursor.Time)
+		switch {
+		case state.State.Final() && !(state.Owes() && told):
+			continue
+		case state.State.Final():
+			c.states[i] = state.Settled()
+		case e.Kind == journal.Failed:
+			c.states[i] = queue.FailedAgain(c.own.Submission, i, e, told)
+		default:
+			c.states[i].State = ended(e.Kind)
+		}
+		changed = true
 	}
 	return changed
+}
+
+// ended is the state that an entry says; Pending: it says none.
+func ended(kind journal.Kind) queue.State {
+	switch kind {
+	case journal.Delivered:
+		return queue.Delivered
+	case journal.Failed:
+		return queue.Failed
+	case journal.Removed:
+		return queue.Removed
+	default:
+		return queue.Pending
+	}
 }
 
 // deadlineOf is the deadline of the newest row. An older one may come too early, which does no harm.

@@ -2,10 +2,12 @@ package spool
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"sternpost/journal"
+	"sternpost/mail"
 	"sternpost/queue"
 )
 
@@ -41,6 +43,13 @@ func (s *Store) spawn(b *pebble.Batch, report queue.Spawned) (rows []row, accept
 		Reason: journal.ReportsAbout + m.Origin.String(),
 	}
 	return rows, accepted, errors.Join(putReserved(b, id+reservedAhead), s.putMessage(b, id, m, content), s.putRows(b, rows))
+}
+
+// reportsAbout is the message that an accepted one reports about; false: it is no report.
+func reportsAbout(e journal.Entry) (queue.ID, bool) {
+	text, is := strings.CutPrefix(e.Reason, journal.ReportsAbout)
+	id, err := queue.ParseID(text)
+	return id, is && err == nil && e.Sender == mail.ReversePath{}.String()
 }
 
 // spawnFor adds the reports that are accepted with a message, once it has its id.
