@@ -2,6 +2,8 @@ package dsn
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,17 @@ func FuzzParse(f *testing.F) {
 	f.Add(letter)
 	f.Add(strange("Reporting-MTA: dns; a\n\nFinal-Recipient: utf-8; b\\x{F8}b@example.org\nDiagnostic-Code: smtp; 550-a 550 b\n"))
 	f.Add(strange("Original-Recipient: x\n\n\n"))
+	files, err := filepath.Glob("testdata/words/*.eml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := Parse(strings.NewReader(text))
 		if (err == nil) != (len(got.Recipients) > 0) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"mime/quotedprintable"
 	netmail "net/mail"
 	"strings"
 	"time"
@@ -22,26 +23,58 @@ const maxReport = 4 << 20
 var ErrNotReport = errors.New("is not a delivery status notification")
 
 // Parse reads a report, ours or a stranger's. It is generous: fields that cannot be read are zero, and what is cut off or broken after the status does
-// not matter. It returns ErrNotReport, wrapped, for a message that is no multipart/report with a status of at least one recipient (RFC 3464 s2); other errors are
-// those of r and of broken syntax before the status.
+// not matter. Where there is no status (RFC 3464 s2), the words are read of those who wrote reports before there was one, or do without: qmail, Exim, sendmail, Exchange, Gmail. It returns
+// ErrNotReport, wrapped, for a message that tells of no recipient in any of these ways; other errors are those of r and of broken syntax before the status.
 //
-// Original of the result gives what was returned of the message, HeadersOnly says whether it is its header alone. Reason is set only where the
-// diagnostic is not a reply. Status is zero where it cannot be read.
+// Original of the result gives what was returned of the message, HeadersOnly says whether it is its header alone. Reason is set where the diagnostic is not a reply, and
+// where the report is in words: it has all of them then. Status is zero where it cannot be read.
 func Parse(r io.Reader) (Report, error) {
 	message, err := netmail.ReadMessage(io.LimitReader(r, maxReport))
 	if err != nil {
 		return Report{}, fmt.Errorf("report: %w", err)
 	}
 	kind, parameters, err := mime.ParseMediaType(message.Header.Get("Content-Type"))
-	if err != nil || kind != "multipart/report" {
-		return Report{}, fmt.Errorf("message of type %q: %w", kind, ErrNotReport)
+	if err != nil {
+		kind = "text/plain" // RFC 2045 s5.2
 	}
 	report := parseHeader(message.Header)
-	report.Boundary = parameters["boundary"]
-	if err := report.readParts(multipart.NewReader(message.Body, report.Boundary)); err != nil {
-		return Report{}, err
+	words := ""
+	if strings.HasPrefix(kind, "multipart/") {
+		report.Boundary = parameters["boundary"]
+		words, err = report.readParts(multipart.NewReader(message.Body, report.Boundary))
+	} else {
+		words, err = readText(message)
 	}
-	return report, nil
+	if len(report.Recipients) == 0 {
+		report.readWords(words)
+	}
+	if failed := message.Header.Get("X-Failed-Recipients"); len(report.Recipients) == 0 && failed != "" {
+		report.named(failed, words)
+	}
+	switch {
+	case len(report.Recipients) > 0:
+		return report, nil
+	case err != nil:
+		return Report{}, fmt.Errorf("report: %w", err)
+	}
+	return Report{}, fmt.Errorf("message of type %q: %w", kind, ErrNotReport)
+}
+
+// readText is the body of a message without its encoding.
+func readText(message *netmail.Message) (string, error) {
+	octets, err := io.ReadAll(decoded(message.Body, message.Header.Get("Content-Transfer-Encoding")))
+	return string(octets), err
+}
+
+// decoded is a body without its encoding.
+func decoded(body io.Reader, encoding string) io.Reader {
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "base64":
+		return base64.NewDecoder(base64.StdEncoding, body)
+	case "quoted-printable":
+		return quotedprintable.NewReader(body)
+	}
+	return body
 }
 
 func parseHeader(h netmail.Header) Report {
@@ -53,10 +86,12 @@ func parseHeader(h netmail.Header) Report {
 	}
 }
 
-// parseHeaderAddress reads the address of a field that holds one, with a display name or without.
+// parseHeaderAddress reads the address of a field that holds one, with a display name, a comment behind it, or neither.
 func parseHeaderAddress(text string) mail.Address {
 	if open, end := strings.Index(text, "<"), strings.LastIndex(text, ">"); open >= 0 && open < end {
 		text = text[open+1 : end]
+	} else {
+		text, _, _ = strings.Cut(text, " (")
 	}
 	return parseAddress(text)
 }
@@ -78,38 +113,29 @@ func parseTime(text string) time.Time {
 	return t
 }
 
-// readParts takes the status and, behind it, what was returned of the message.
-func (r *Report) readParts(parts *multipart.Reader) error {
+// readParts takes the status and, behind it, what was returned of the message. words is the first part of text.
+func (r *Report) readParts(parts *multipart.Reader) (words string, err error) {
 	for {
 		p, err := parts.NextPart()
+		if err == io.EOF {
+			return words, nil
+		}
 		if err != nil {
-			return r.endOfParts(err)
+			return words, err
 		}
 		kind, octets, err := readPart(p)
 		switch {
 		case isStatusType(kind):
 			r.readStatus(octets)
-			if len(r.Recipients) == 0 {
-				return fmt.Errorf("status without recipients: %w", ErrNotReport)
-			}
-		case r.Recipients != nil && r.Original == nil:
+		case kind == "text/plain" && words == "":
+			words = string(octets)
+		case (words != "" || r.Recipients != nil) && r.Original == nil:
 			r.readOriginalPart(kind, octets)
 		}
 		if err != nil {
-			return r.endOfParts(err)
+			return words, err
 		}
 	}
-}
-
-// endOfParts is the result when no more can be read.
-func (r *Report) endOfParts(err error) error {
-	switch {
-	case len(r.Recipients) > 0:
-		return nil
-	case err == io.EOF:
-		return fmt.Errorf("multipart without a status: %w", ErrNotReport)
-	}
-	return fmt.Errorf("report: %w", err)
 }
 
 func isStatusType(kind string) bool {
@@ -122,11 +148,7 @@ func readPart(p *multipart.Part) (kind string, octets []byte, err error) {
 	if err != nil {
 		kind = "text/plain" // RFC 2045 s5.2
 	}
-	var body io.Reader = p // which has decoded quoted-printable
-	if strings.EqualFold(strings.TrimSpace(p.Header.Get("Content-Transfer-Encoding")), "base64") {
-		body = base64.NewDecoder(base64.StdEncoding, p)
-	}
-	octets, err = io.ReadAll(body)
+	octets, err = io.ReadAll(decoded(p, p.Header.Get("Content-Transfer-Encoding"))) // but quoted-printable, of which there is no word any more
 	return kind, octets, err
 }
 

@@ -19,7 +19,7 @@ type bouncesParseCommand struct {
 }
 
 func (bouncesParseCommand) Help() string {
-	return `It reads delivery status notifications (RFC 3464), ours and those of others, and says the same of each recipient as of a failure of our own. No agent is needed.
+	return `It reads delivery status notifications (RFC 3464), ours and those of others, and says the same of each recipient as of a failure of our own. Where there is no status for programs in it, the words are read that qmail, Exim, sendmail, Exchange and Gmail have for it. No agent is needed.
 
 Example:
 
@@ -52,7 +52,7 @@ func (b bouncesParseCommand) Run(sh *shell) error {
 	}
 	report, err := dsn.Parse(file)
 	if errors.Is(err, dsn.ErrNotReport) {
-		return withCode(exitInput, fmt.Errorf("%w: it has no part message/delivery-status that names a recipient", err))
+		return withCode(exitInput, fmt.Errorf("%w: it has no part message/delivery-status that names a recipient, and the words of no agent that is known", err))
 	}
 	if err != nil {
 		return withCode(exitInput, err)

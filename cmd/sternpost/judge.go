@@ -38,7 +38,12 @@ func (j *judge) entry(e journal.Entry) bounce.Verdict {
 
 // report judges a recipient of a report.
 func (j *judge) report(r dsn.Recipient) console.Verdict {
-	return console.VerdictOf(j.rules.Load().Classify(reported(r)))
+	f, rules := reported(r), j.rules.Load()
+	v := rules.Classify(f)
+	if r.Action == dsn.Delayed && v.Category == bounce.Expired { // they say that they do not get there, and try on
+		v = rules.Classify(bounce.Failure{Status: mail.Status{4, 4, 1}, Recipient: f.Recipient, Domain: f.Domain, Host: f.Host})
+	}
+	return console.VerdictOf(v)
 }
 
 // reported is the failure that a report tells of. One with a status of 4.x.x that is told as failed is the end of the message's lifetime (RFC 3464 s2.3.4). Our own words for it are
@@ -49,7 +54,10 @@ func reported(r dsn.Recipient) bounce.Failure {
 		said = r.Reason
 	}
 	f := bounce.FromReport(r.Final, r.Status, said, r.RemoteMTA)
-	if r.Action != dsn.Failed || r.Status[0] != 4 {
+	if f.Stage == "" {
+		f.Stage = bounce.FromReport(r.Final, r.Status, r.Reason, r.RemoteMTA).Stage
+	}
+	if r.Action != dsn.Failed || f.Status[0] != 4 && (f.Code/100 != 4 || !f.Status.IsZero()) {
 		return f
 	}
 	f.Reason = journal.LifetimeEnded

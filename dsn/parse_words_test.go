@@ -1,0 +1,162 @@
+package dsn
+
+import (
+	"errors"
+	"io"
+	netmail "net/mail"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"sternpost/mail"
+)
+
+// worded is what the words of a report say of one recipient.
+type worded struct {
+	address string
+	action  Action
+	status  mail.Status
+	code    int
+	remote  string
+	reason  string // a part of it
+}
+
+// The reports in testdata/words are written after the formats of those whose names they bear.
+func TestParseWords(t *testing.T) {
+	tests := map[string]struct {
+		host        string
+		original    string // its Message-ID
+		headersOnly bool
+		want        []worded
+	}{
+		"qmail": {"mx.example.com", "<lunch@example.com>", false, []worded{
+			{"bob@example.org", Failed, mail.Status{5, 1, 1}, 550, "192.0.2.1", "does not like recipient"},
+			{"eve@example.net", Failed, mail.Status{5, 1, 2}, 0, "", "couldn't find any host named example.net"},
+			{"list@example.org", Failed, mail.Status{5, 7, 1}, 554, "192.0.2.7", "failed after I sent the message"},
+		}},
+		"qmail-given-up": {"mx.example.com", "<lunch@example.com>", false, []worded{
+			{"bob@example.org", Failed, mail.Status{4, 4, 1}, 0, "", "in the queue too long"},
+		}},
+		"exim": {"mx.example.com", "<lunch@example.com>", false, []worded{
+			{"bob@example.org", Failed, mail.Status{5, 1, 1}, 550, "mx1.example.org", "after RCPT TO"},
+			{"eve@example.net", Failed, mail.Status{}, 0, "", "Unrouteable address"},
+			{"info@example.org", Failed, mail.Status{5, 2, 2}, 552, "mx1.example.org", "generated from alias@example.com"},
+		}},
+		"exim-delayed": {"mx.example.com", "", false, []worded{
+			{"bob@example.org", Delayed, mail.Status{}, 451, "mx1.example.org", "greylisted"},
+		}},
+		"exim-header": {"mx.example.com", "", false, []worded{
+			{"bob@example.org", Failed, mail.Status{}, 0, "", "Die Nachricht"},
+		}},
+		"sendmail": {"mx.example.com", "<lunch@example.com>", false, []worded{
+			{"bob@example.org", Failed, mail.Status{5, 1, 1}, 550, "mx1.example.org", "expanded from"},
+			{"eve@example.org", Failed, mail.Status{5, 2, 2}, 552, "mx1.example.org", "while talking to"},
+		}},
+		"sendmail-old": {"example.com", "<lunch@example.com>", false, []worded{
+			{"bob@example.org", Failed, mail.Status{}, 550, "mx1.example.org", "User unknown"},
+		}},
+		"sendmail-warning": {"mx.example.com", "<lunch@example.com>", true, []worded{
+			{"bob@example.org", Delayed, mail.Status{}, 0, "mx1.example.org", "Deferred: Connection timed out"},
+		}},
+		"exchange": {"mail.example.com", "<lunch@example.com>", true, []worded{
+			{"bob@example.org", Failed, mail.Status{5, 1, 1}, 550, "", "RESOLVER.ADR.RecipNotFound"},
+			{"eve@example.org", Failed, mail.Status{5, 7, 1}, 554, "mx1.example.org", "Remote Server returned"},
+		}},
+		"exchange-old": {"example.com", "<lunch@example.com>", false, []worded{
+			{"bob@example.org", Failed, mail.Status{}, 0, "", "The recipient name is not recognized"},
+			{"eve@example.org", Failed, mail.Status{5, 1, 1}, 550, "mx1.example.org", "communication problem"},
+		}},
+		"gmail": {"googlemail.example", "<lunch@example.com>", false, []worded{
+			{"bob@example.org", Failed, mail.Status{5, 1, 1}, 550, "mx1.example.org", "Technical details"},
+		}},
+		"gmail-delayed": {"googlemail.example", "", false, []worded{
+			{"bob@example.org", Delayed, mail.Status{}, 0, "", "will be retried"},
+		}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join("testdata", "words", name+".eml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, ends := range []string{"\n", "\r\n"} {
+				got, err := Parse(strings.NewReader(strings.ReplaceAll(string(text), "\n", ends)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got.ReportingMTA != test.host || returned(t, got) != test.original || got.HeadersOnly != test.headersOnly || got.To.String() != "ann@example.com" {
+					t.Errorf("from %q to %q about %q, headers only %t", got.ReportingMTA, got.To, returned(t, got), got.HeadersOnly)
+				}
+				checkWorded(t, got.Recipients, test.want)
+			}
+		})
+	}
+	files, err := filepath.Glob("testdata/words/*.eml")
+	if err != nil || len(files) != len(tests) {
+		t.Errorf("%d files, %d tests, %v", len(files), len(tests), err)
+	}
+}
+
+func checkWorded(t *testing.T, got []Recipient, want []worded) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d recipients, want %d: %+v", len(got), len(want), got)
+	}
+	for i, w := range want {
+		r := got[i]
+		if r.Final.String() != w.address || r.Action != w.action || r.Status != w.status || r.Diagnostic.Code != w.code || r.RemoteMTA != w.remote || !strings.Contains(r.Reason, w.reason) {
+			t.Errorf("got %+v\nwant %+v", r, w)
+		}
+	}
+}
+
+// returned is the Message-ID of what a report returns.
+func returned(t *testing.T, r Report) string {
+	t.Helper()
+	if r.Original == nil {
+		return ""
+	}
+	source, err := r.Original()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	message, err := netmail.ReadMessage(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, message.Body); err != nil {
+		t.Fatal(err)
+	}
+	return message.Header.Get("Message-ID")
+}
+
+// A person who quotes a report, or writes about one, has not written one.
+func TestParseWordsRefuses(t *testing.T) {
+	for name, text := range map[string]string{
+		"quoted":        "> Hi. This is the qmail-send program at mx.example.com.\n>\n> <bob@example.org>:\n> no\n",
+		"no recipient":  "Hi. This is the qmail-send program at mx.example.com.\n\nSorry.\n",
+		"only the mark": "----- Transcript of session follows -----",
+		"a letter":      "Delivery to the following recipients is what I ask of you.",
+	} {
+		if got, err := Parse(strings.NewReader("From: ann@example.com\n\n" + text)); !errors.Is(err, ErrNotReport) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+// The words count where a report promises a status and has none.
+func TestParseWordsOfReport(t *testing.T) {
+	const text = "From: MAILER-DAEMON@mx.example.com\nTo: ann@example.com\nContent-Type: multipart/report; boundary=b\n\n--b\nContent-Transfer-Encoding: quoted-printable\n\n" +
+		"Hi. This is the qmail-send program at mx.example.com.\n\n<bob@example.org>:\nSorry, no mailbox here by that na=\nme. (#5.1.1)\n--b\nContent-Type: message/rfc822\n\nMessage-ID: <lunch@example.com>\n\nx\n--b--\n"
+	got, err := Parse(strings.NewReader(text))
+	if err != nil || returned(t, got) != "<lunch@example.com>" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	checkWorded(t, got.Recipients, []worded{{"bob@example.org", Failed, mail.Status{5, 1, 1}, 0, "", "no mailbox here by that name"}})
+	if !slices.Equal(got.Recipients[0].Diagnostic.Lines, nil) {
+		t.Errorf("%+v", got.Recipients[0].Diagnostic)
+	}
+}
