@@ -22,13 +22,14 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## build bin/sternpost
+	@test -x bin/sternpost || echo "The first build takes a minute or two: Go fetches the libraries of go.mod and compiles them."
 	$(GO) build -o bin/sternpost ./cmd/sternpost
 
 run: build ## run the agent with its queue in ./var: mail comes in at 127.0.0.1:2587
 	STERNPOST_QUEUE_DIRECTORY=$${STERNPOST_QUEUE_DIRECTORY:-var} bin/sternpost serve
 
-demo: build ## see three deliveries go three ways, offline
-	bin/sternpost demo
+demo: build ## see what the agent does: a dead server and its backup, an unknown domain, a greylister; offline, in seconds
+	@bin/sternpost demo
 
 test: ## run the tests
 	$(GO) test ./...

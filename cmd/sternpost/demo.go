@@ -1,168 +1,146 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
+	"io"
+	"os/signal"
 	"strings"
+	"syscall"
+	"time"
 
-	"sternpost/delivery/smtptest"
-	"sternpost/mail"
-	"sternpost/resolver/dnstest"
+	"sternpost/console"
 )
 
-type demoCommand struct{}
+type demoCommand struct {
+	Keep bool `help:"Leave the agent and its small internet running until Ctrl-C, and go on telling what happens."`
+}
 
 func (demoCommand) Help() string {
-	return `Starts a DNS server and two mail servers within the program, on loopback addresses, and delivers to them. Nothing leaves this machine, and the configuration is not read.
+	return `Starts a DNS server and mail servers within the program, on loopback addresses, and the agent in a temporary directory. Hands it four messages by SMTP, tells what becomes of them as it happens, and then asks why and bounces about them. It takes some seconds, most of which are the wait for a retry.
 
-Exit status: 0 where each delivery went as it should, else 69.
+Nothing leaves this machine; neither the configuration nor the environment (STERNPOST_...) is read. Where the usual ports are taken, others are. In the end, or at Ctrl-C, all is stopped and the directory is removed.
 
-Example:
+Exit status: 0 where each message fared as it should, else 69; 75 where it was interrupted.
 
-    sternpost demo`
+Examples:
+
+    sternpost demo
+    sternpost demo --keep`
 }
 
-// demoZone is the world of the demonstration; nobody listens on 127.0.0.2.
-const demoZone = `
-client.test.            A   127.0.0.1
-primary-down.test.      MX  10 mx1.primary-down.test.
-primary-down.test.      MX  20 mx2.primary-down.test.
-mx1.primary-down.test.  A   127.0.0.2
-mx2.primary-down.test.  A   127.0.0.3
-no-mx.test.             A   127.0.0.4
-`
+// demonstration is one run of the command.
+type demonstration struct {
+	shell *shell
+	world *demoWorld
+	story *demoStory
+	told  demonstrated
 
-const demoMessage = `From: me@client.test
-Subject: A demonstration
-
-Hello.
-`
-
-// scene is one delivery of the demonstration.
-type scene struct {
-	title string
-	to    string
-	// want and host are what must come of it.
-	want mail.Disposition
-	host string
+	patience time.Duration // with each scene
 }
 
-func scenes() []scene {
-	return []scene{
-		{"The primary exchanger is down: the backup takes the mail.", "you@primary-down.test", mail.Delivered, "mx2.primary-down.test"},
-		{"There is no MX record: the domain's own address takes the mail.", "you@no-mx.test", mail.Delivered, "no-mx.test"},
-		{"The domain does not exist: the host is unknown.", "you@does-not-exist.test", mail.Failed, ""},
-	}
+// demonstrated is the JSON of a demonstration.
+type demonstrated struct {
+	AsExpected bool               `json:"as_expected"`
+	Submission string             `json:"submission"` // where the agent takes mail
+	Console    string             `json:"console"`
+	Scenes     []played           `json:"scenes"`
+	Bounces    console.BounceList `json:"bounces"`
 }
 
-// played is the JSON of one scene.
-type played struct {
-	Title      string         `json:"title"`
-	AsExpected bool           `json:"as_expected"`
-	Recipients []mail.Outcome `json:"recipients"`
-	Attempts   []mail.Attempt `json:"attempts"`
-}
-
-// Run plays all scenes.
-func (demoCommand) Run(sh *shell) error {
+// Run shows all scenes, and what the commands say of them.
+func (d demoCommand) Run(sh *shell) error {
+	ctx, stop := untilSignal(sh.ctx)
+	defer stop()
+	ctx, stopPipe := signal.NotifyContext(ctx, syscall.SIGPIPE) // that nobody reads on is an end as good as any
+	defer stopPipe()
 	world, err := openDemo()
 	if err != nil {
-		return fmt.Errorf("the demonstration cannot start (it needs the addresses 127.0.0.1 to 127.0.0.4): %w", err)
+		return withCode(exitFailed, fmt.Errorf("the demonstration cannot start: %w", err))
 	}
-	if !sh.json {
-		fmt.Fprintln(sh.stdout, "A DNS server and two mail servers run within this program; nothing leaves this machine.")
-	}
-	var all []played
-	var failures []error
-	for i, s := range scenes() {
-		if !sh.json {
-			fmt.Fprintf(sh.stdout, "\n%s\n\n$ %s\n", paintFor(sh.stdout, sh.environ).bold(fmt.Sprintf("%d. %s", i+1, s.title)),
-				"sternpost deliver -f me@client.test "+s.to)
-		}
-		p, err := s.play(sh, world.configuration)
-		if err == nil && !p.AsExpected {
-			err = fmt.Errorf("%q did not go as it should", s.title)
-		}
-		failures = append(failures, err)
-		all = append(all, p)
-	}
-	failures = append(failures, world.Close())
+	r := &demonstration{shell: sh, world: world, story: newDemoStory(sh), patience: demoPatience}
 	if sh.json {
-		failures = append(failures, printJSON(sh.stdout, all))
-	} else if errors.Join(failures...) == nil {
-		fmt.Fprintln(sh.stdout, "\nEach went as it should.")
+		r.story.w = io.Discard
 	}
-	return errors.Join(failures...)
-}
-
-// play delivers the message of one scene.
-func (s scene) play(sh *shell, c *configuration) (played, error) {
-	from := "me@client.test"
-	d := deliverCommand{From: &from, To: []string{s.to}}
-	envelope, _, err := d.envelope()
-	if err != nil {
-		return played{}, err
+	err = r.show(ctx, d.Keep)
+	if ctx.Err() != nil && err != nil {
+		err = withCode(exitAgain, errors.New("interrupted: the agent is stopped, its directory is removed"))
 	}
-	message, err := readMessage(strings.NewReader(demoMessage))
-	if err != nil {
-		return played{}, err
-	}
-	told, err := d.deliver(sh, c, envelope, message)
-	p := played{Title: s.title, Recipients: told.Recipients, Attempts: told.Attempts}
-	p.AsExpected = err == nil && p.Recipients[0].Disposition == s.want && p.Recipients[0].Host == s.host
-	return p, err
-}
-
-// demoWorld is what runs while the demonstration does.
-type demoWorld struct {
-	configuration *configuration
-	dns           *dnstest.Server
-	exchangers    []*smtptest.Server
-}
-
-// openDemo starts the servers. All exchangers listen on the same port, each on its own address, as they do in the world.
-func openDemo() (*demoWorld, error) {
-	dns, err := dnstest.Start(demoZone)
-	if err != nil {
-		return nil, err
-	}
-	w := &demoWorld{dns: dns}
-	port, err := w.listen("127.0.0.3:0", "name mx2.primary-down.test")
-	if err == nil {
-		_, err = w.listen(fmt.Sprintf("127.0.0.4:%d", port), "name no-mx.test")
-	}
-	if err != nil {
-		return nil, errors.Join(err, w.Close())
-	}
-	w.configuration = &configuration{settings: defaultSettings(), sources: map[string]source{}}
-	w.configuration.Resolver.Servers = []string{dns.Addr()}
-	w.configuration.Delivery.Port = port
-	w.configuration.Delivery.Hostname = "client.test"
-	w.configuration.Delivery.AllowAddresses = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	return w, nil
-}
-
-// listen starts one exchanger and returns its port.
-func (w *demoWorld) listen(address, dialogue string) (int, error) {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return 0, err
-	}
-	server, err := smtptest.Start(dialogue, listener)
-	if err != nil {
-		return 0, errors.Join(err, listener.Close())
-	}
-	w.exchangers = append(w.exchangers, server)
-	return int(server.AddrPort().Port()), nil
-}
-
-// Close ends the servers.
-func (w *demoWorld) Close() error {
-	err := w.dns.Close()
-	for _, s := range w.exchangers {
-		err = errors.Join(err, s.Close())
+	if closed := world.Close(); closed != nil {
+		err = withCode(exitFailed, errors.Join(err, fmt.Errorf("the demonstration does not end in order: %w", closed)))
 	}
 	return err
+}
+
+// show plays all scenes. What did not go as it should is told in the end.
+func (r *demonstration) show(ctx context.Context, keep bool) error {
+	r.told = demonstrated{AsExpected: true, Submission: r.world.submission, Console: r.world.consoleURL()}
+	r.story.opening(r.world)
+	var otherwise []error
+	for i, s := range demoScenes() {
+		r.story.title(i+1, s)
+		p, err := r.play(ctx, s)
+		if err != nil {
+			return err
+		}
+		for _, what := range p.Otherwise {
+			r.told.AsExpected = false
+			otherwise = append(otherwise, fmt.Errorf("scene %d: %s", i+1, what))
+		}
+		r.told.Scenes = append(r.told.Scenes, p)
+	}
+	if err := r.ask(ctx); err != nil {
+		return err
+	}
+	r.story.recap(r.told)
+	r.story.ending(r.world, keep)
+	if r.shell.json {
+		if err := printJSON(r.shell.stdout, r.told); err != nil {
+			return err
+		}
+	}
+	if keep {
+		if err := r.world.watch.until(ctx, r.story.entry, never); ctx.Err() == nil {
+			return err
+		}
+		r.story.stopped()
+	}
+	if len(otherwise) > 0 {
+		return withCode(exitFailed, errors.Join(otherwise...))
+	}
+	return nil
+}
+
+// ask puts the questions of a person who looks into it afterwards: by the commands themselves, or, for JSON, by what those ask.
+func (r *demonstration) ask(ctx context.Context) error {
+	if r.shell.json {
+		agent := newClient(r.world.configuration)
+		defer agent.Close()
+		for i, p := range r.told.Scenes {
+			if err := agent.get(ctx, "/v1/why?what="+p.Message, &r.told.Scenes[i].Why); err != nil {
+				return err
+			}
+		}
+		return agent.get(ctx, "/v1/bounces", &r.told.Bounces)
+	}
+	r.story.heading("The same, as the commands tell it")
+	for _, p := range r.told.Scenes {
+		if err := r.run(ctx, "why", p.Message); err != nil {
+			return err
+		}
+	}
+	return r.run(ctx, "bounces")
+}
+
+// run runs a command of ours, as it would be typed, against the agent of the demonstration.
+func (r *demonstration) run(ctx context.Context, args ...string) error {
+	fmt.Fprintf(r.shell.stdout, "\n%s\n", r.story.bold("$ sternpost "+strings.Join(args, " ")))
+	inner := *r.shell
+	inner.ctx = ctx
+	inner.environ = r.world.environ(r.shell.environ)
+	if code := run(append([]string{"--config", r.world.file}, args...), &inner); code != exitDone {
+		return withCode(exitFailed, fmt.Errorf("%s: exit status %d", args[0], code))
+	}
+	return nil
 }

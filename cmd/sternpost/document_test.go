@@ -89,11 +89,17 @@ func TestJSONHasTheDocumentedKeys(t *testing.T) {
 		"recipients[]": "Outcome", "attempts[]": "Attempt", "attempts[].outcomes[]": "Outcome", "attempts[].dns[]": "Lookup",
 		"attempts[].candidates[]": "Candidate", "attempts[].candidates[].stages[]": "Stage", "attempts[].candidates[].tls": "TLS",
 	}
-	demo := map[string]string{"[]": "demo"}
-	for place, heading := range attempt {
-		demo["[]."+place] = heading
+	demo := map[string]string{
+		"": "demo", "scenes[]": "Scene", "scenes[].why": "why", "scenes[].why.message": "Message", "scenes[].why.message.recipients[]": "Recipient",
+		"scenes[].why.message.recipients[].last": "Outcome", "scenes[].why.standing[]": "Standing", "scenes[].why.standing[].handover": "Handover", "scenes[].why.events[]": "Event",
+		"bounces": "bounces", "bounces.bounces[]": "Event",
 	}
-	delete(demo, "[].attempts[].candidates[].tls") // its exchangers offer no TLS
+	for place, heading := range attempt {
+		if rest, ok := strings.CutPrefix(place, "attempts[]"); ok {
+			demo["scenes[].why.events[].attempt"+rest] = heading
+		}
+	}
+	delete(demo, "scenes[].why.events[].attempt.candidates[].tls") // its exchangers offer no TLS
 	attempt[""] = "deliver"
 	for _, c := range []struct {
 		args   []string

@@ -31,7 +31,7 @@ type commandLine struct {
 	Deliver     deliverCommand     `cmd:"" help:"Deliver one message now, without a queue, and tell the story."`
 	Resolve     resolveCommand     `cmd:"" help:"Show where the mail of a domain goes, and what is wrong there."`
 	Config      configCommand      `cmd:"" help:"Check, show and explain the configuration."`
-	Demo        demoCommand        `cmd:"" help:"See three deliveries go three ways, offline."`
+	Demo        demoCommand        `cmd:"" help:"See the agent meet a dead server, a backup, an unknown domain and a greylister: offline, in seconds."`
 	Version     versionCommand     `cmd:"" help:"Show the version."`
 }
 

@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 //	exit-sendmail STATUS ARGS...  runs sendmail and compares the exit status, as exit does
 //	webhook ADDRESS SECRET [STATUS]  a receiver listens on the address, verifies signatures, and answers with the status, 200 without it
 //	told ADDRESS N FILE   waits until it has been told N events, and writes them to FILE: their types and recipients
+//	occupy ADDRESS:PORT...  makes sure that somebody listens on each
 //	http FILE METHOD PATH [BODY FIELD: VALUE...]  asks the API; FILE gets the status and the answer
 //	http-until PATTERN FILE PATH  asks with GET until the answer has what the pattern fits
 func TestScenarios(t *testing.T) {
@@ -55,7 +56,7 @@ func TestScenarios(t *testing.T) {
 			"dns": startDNS, "mx": startMX, "heard": writeHeard, "exit": expectStatus, "silent": startSilent, "connected": waitConnected,
 			"ready": waitReady, "submit": submitMessage, "arrived": waitArrived, "asked": waitAsked, "signal": signalAgent, "http": askHTTP, "http-until": askHTTPUntil,
 			"socket": startSocket, "silent-socket": startSilentSocket, "taken": writeTaken, "until": waitUntil, "reached": waitReached, "exit-sendmail": expectSendmail,
-			"webhook": startWebhook, "told": waitTold,
+			"webhook": startWebhook, "told": waitTold, "occupy": occupyPorts,
 		},
 		Condition:           scenarioCondition,
 		RequireExplicitExec: true,
