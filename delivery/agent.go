@@ -165,6 +165,11 @@ func (a *Agent) NameWarning(ctx context.Context) string {
 
 // Deliver makes one attempt: route, plan, walk. The tree that it returns has exactly one outcome for each recipient of t, in their order.
 func (a *Agent) Deliver(ctx context.Context, t mail.Transaction) mail.Attempt {
+	return a.DeliverThrough(ctx, t, "")
+}
+
+// DeliverThrough is Deliver by one exchanger only, named as the DNS has it: no other is tried. Empty: by all, in their order.
+func (a *Agent) DeliverThrough(ctx context.Context, t mail.Transaction, host string) mail.Attempt {
 	w := a.begin(ctx, t)
 	w.guardRecipients()
 	if len(w.owed()) == 0 && len(w.rcpts) > 0 {
@@ -178,8 +183,11 @@ func (a *Agent) Deliver(ctx context.Context, t mail.Transaction) mail.Attempt {
 		w.failAll(&event{stage: mail.StagePolicy, cause: causeLocal, err: err})
 		return w.finish()
 	}
-	terms, failure := w.lookUp()
+	terms, failure := w.lookUp(findRoute(w.config.Routes, w.t.Domain), w.screen)
 	w.plan = makePlan(terms)
+	if host != "" {
+		only(w.plan, host)
+	}
 	w.least = leastPreferred(w.plan)
 	switch {
 	case w.ctx.Err() != nil: // whatever the DNS said, we did not hear it out
@@ -215,8 +223,7 @@ func (a *Agent) begin(ctx context.Context, t mail.Transaction) *walk {
 }
 
 // lookUp finds the hosts of the route, and the terms of the plan.
-func (w *walk) lookUp() (terms, *resolver.Failure) {
-	route := findRoute(w.config.Routes, w.t.Domain)
+func (w *walk) lookUp(route Route, screen resolver.Screen) (terms, *resolver.Failure) {
 	t := terms{
 		port: w.config.Port, level: route.level(), smarthosts: route.Smarthosts, outlook: w.outlook,
 		shuffle: resolver.Shuffle{Seed: w.seedFor(), Attempt: w.t.Attempt, Limit: w.config.MaxAddresses},
@@ -228,7 +235,8 @@ func (w *walk) lookUp() (terms, *resolver.Failure) {
 	if len(route.Smarthosts) > 0 {
 		return w.lookUpSmarthosts(ctx, t)
 	}
-	x := w.screen.Apply(w.resolver.Exchangers(ctx, w.t.Domain))
+	x := screen.Apply(w.resolver.Exchangers(ctx, w.t.Domain))
+	w.found = x
 	w.tree.Rule, w.tree.DNS = x.Rule, x.Lookups
 	t.hosts = x.Hosts
 	return t, x.Failure

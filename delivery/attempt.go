@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sternpost/mail"
+	"sternpost/resolver"
 )
 
 // The limits of one attempt (design section 4): the last of each is kept for the least preferred host.
@@ -22,6 +23,7 @@ type walk struct {
 	t           mail.Transaction
 	message     *message
 	tree        *mail.Attempt
+	found       resolver.Exchangers // what the DNS said; zero for a smarthost
 	plan        []*candidate
 	least       string // the least preferred host
 	rcpts       []*pending
@@ -33,6 +35,7 @@ type walk struct {
 	doubted     map[netip.AddrPort]bool // addresses that may have the content
 	busy        *candidate              // the first that had no connection to spare
 	twin        *candidate              // the other family of a host that refused: the next to be tried
+	rehearsal   *rehearsal              // of a probe; nil: mail is sent
 }
 
 // run tries the candidates in turn until no recipient is left.
@@ -264,7 +267,7 @@ func (w *walk) openAlone(c *candidate, until time.Time) *session {
 // ready goes from the greeting to MAIL. A handshake that fails is tried once more in clear, on a new connection to the same address, where
 // nothing was asked of TLS (RFC 7435). Credentials never go that way.
 func (w *walk) ready(c *candidate, s *session) *session {
-	s.afterTLS = mayFallBack(c.target) && w.remembersClear(c.target, time.Now())
+	s.afterTLS = w.rehearsal == nil && mayFallBack(c.target) && w.remembersClear(c.target, time.Now())
 	e := w.establish(s, s.afterTLS || w.pretendsNoTLS(c))
 	if e != nil && e.cause == causeHandshake && mayFallBack(c.target) && w.ctx.Err() == nil {
 		until := s.until
@@ -304,6 +307,11 @@ func (w *walk) release(c *candidate, s *session) {
 
 // close ends a session without making anybody wait for the reply to QUIT. Its place is free at once.
 func (w *walk) close(c *candidate, s *session) {
+	if w.rehearsal != nil { // one session a host at a time
+		s.leave(c.note)
+		c.ClosedBy = closer(s)
+		return
+	}
 	c.ClosedBy = closer(s)
 	s.uncount()
 	w.ending.Go(s.quit)

@@ -118,7 +118,9 @@ func (w *walk) open(ctx context.Context, c *candidate, until time.Time, connecte
 	c.note(rec)
 	c.ClosedBy = ""
 	connected <- struct{}{}
-	s := &session{raw: conn, conn: conn, r: newReplyReader(conn), target: c.target, config: &w.config, born: time.Now()}
+	s := &session{
+		raw: conn, conn: conn, r: newReplyReader(conn), target: c.target, config: &w.config, born: time.Now(), rehearsal: w.rehearsal,
+	}
 	s.take(ctx, until, c.note)
 	stop := onEnd(ctx, func() { farewell(conn, c.target, context.Cause(ctx)) })
 	defer stop()

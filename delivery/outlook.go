@@ -14,7 +14,7 @@ func (a *Agent) Outlook(ctx context.Context, domain mail.Domain) (plan mail.Atte
 	ctx, cancel := context.WithTimeout(ctx, siteLookup)
 	defer cancel()
 	w := a.begin(ctx, mail.Transaction{Domain: domain, Envelope: mail.Envelope{Recipients: []mail.Recipient{{Address: mail.Address{Domain: domain}}}}})
-	terms, failure := w.lookUp()
+	terms, failure := w.lookUp(findRoute(w.config.Routes, domain), w.screen)
 	w.plan = makePlan(terms)
 	if failure != nil {
 		w.leadNowhere(failure)

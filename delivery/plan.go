@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -72,12 +73,18 @@ type terms struct {
 	level      TLSLevel
 	shuffle    resolver.Shuffle
 	outlook    func(target) outlook
+	// listed: equal hosts stand in the order of hosts, not shuffled.
+	listed bool
 }
 
 // makePlan orders the candidates and gives each the reason why it is there or is skipped.
 func makePlan(t terms) []*candidate {
 	var plan []*candidate
-	for _, place := range t.shuffle.Order(t.hosts) {
+	places := t.shuffle.Order(t.hosts)
+	if t.listed {
+		slices.SortStableFunc(places, func(a, b resolver.Place) int { return cmp.Compare(a.Host, b.Host) })
+	}
+	for _, place := range places {
 		plan = append(plan, t.candidate(place))
 	}
 	t.skipUnhealthy(plan)
@@ -162,6 +169,16 @@ func giveReasons(plan []*candidate) {
 			c.Reason = fmt.Sprintf("backup: preference %d after %d", c.Preference, previous.Preference)
 		}
 		previous = c
+	}
+}
+
+// only skips all hosts but one.
+func only(plan []*candidate, host string) {
+	for _, c := range plan {
+		if c.Host != host && c.open() {
+			c.skip("only " + host + " is asked")
+		}
+		c.possible = c.possible && c.Host == host
 	}
 }
 

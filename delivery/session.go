@@ -39,6 +39,8 @@ type session struct {
 	ext      extensions
 	tls      *mail.TLS
 	afterTLS bool // in clear, because a handshake with this address had failed
+	// rehearsal: of a probe, which stops before DATA; nil: mail is sent.
+	rehearsal *rehearsal
 
 	born     time.Time
 	uses     int    // transactions begun
@@ -278,12 +280,20 @@ func (s *session) stale(e *event) bool {
 
 // quit says goodbye and closes. Nothing hangs on its reply, which is waited for so that the remote does not see a
 // reset (RFC 5321 s4.1.1.10).
-func (s *session) quit() {
+func (s *session) quit() { s.leave(func(mail.StageRecord) {}) }
+
+// leave is quit that keeps what was said. A probe takes its transaction back first.
+func (s *session) leave(record func(mail.StageRecord)) {
 	defer s.conn.Close()
 	if s.broken {
 		return
 	}
 	limit := time.Now().Add(s.config.Timeouts.Quit)
-	s.take(context.Background(), limit, func(mail.StageRecord) {})
+	s.take(context.Background(), limit, record)
+	if s.rehearsal != nil && s.dirty {
+		if _, e := s.command(mail.StageQuit, "RSET"); e != nil || s.broken {
+			return
+		}
+	}
 	_, _ = s.command(mail.StageQuit, "QUIT") // the transaction is over, whatever the remote answers
 }

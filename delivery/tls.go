@@ -57,6 +57,9 @@ func (s *session) handshake(until time.Time) *event {
 		return s.handshakeFailed(began, err)
 	}
 	s.conn, s.r = conn, newReplyReader(conn)
+	if s.rehearsal != nil {
+		s.rehearsal.chain = conn.ConnectionState().PeerCertificates
+	}
 	s.tls = describeTLS(conn.ConnectionState(), s.target.host, config.RootCAs)
 	s.record(mail.StageRecord{Stage: mail.StageStartTLS, At: began, Took: time.Since(began)})
 	return nil

@@ -104,6 +104,9 @@ func (t *transaction) steps(chunk bool) []step {
 	for i, r := range t.rcpts {
 		steps = append(steps, step{stage: mail.StageRcpt, rcpt: i, text: rcptCommand(r.Address, t.rcptOptions(r))})
 	}
+	if t.rehearsal != nil {
+		return steps
+	}
 	if chunk {
 		return append(steps, step{stage: mail.StageDot, text: "BDAT " + strconv.Itoa(len(t.payload.small)) + " LAST"})
 	}
@@ -112,7 +115,7 @@ func (t *transaction) steps(chunk bool) []step {
 
 // converse speaks the whole transaction. The event is for the recipients that have no result yet.
 func (t *transaction) converse() *event {
-	chunk := t.ext.chunking && t.config.Chunking && t.payload.small != nil // RFC 3030 s2
+	chunk := t.ext.chunking && t.config.Chunking && t.payload.small != nil && t.rehearsal == nil // RFC 3030 s2
 	exchange := t.inTurn
 	if t.ext.pipelining {
 		exchange = t.pipeline
@@ -124,7 +127,7 @@ func (t *transaction) converse() *event {
 		return e
 	case t.failure != nil:
 		return t.failure
-	case len(t.accepted) == 0:
+	case len(t.accepted) == 0, t.rehearsal != nil:
 		return nil
 	case chunk:
 		return t.chunkAnswered()
@@ -269,6 +272,9 @@ func (t *transaction) heardRcpt(i int, reply mail.Reply) *event {
 	}
 	if reply.Positive() {
 		t.accepted = append(t.accepted, i)
+		if t.rehearsal != nil { // there is no dot whose reply would be the result
+			t.results[i] = &result{reply: reply}
+		}
 		return nil
 	}
 	e := t.refuse(mail.StageRcpt, reply)

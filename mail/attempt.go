@@ -81,6 +81,7 @@ const (
 	VerdictFailed    Verdict = "failed"    // refused for good
 	VerdictDeferred  Verdict = "deferred"  // was tried, and the mail had to go on
 	VerdictSkipped   Verdict = "skipped"   // was not to be tried; the reason says why
+	VerdictAccepted  Verdict = "accepted"  // would take the mail: a probe asked it, and sent nothing
 	VerdictUnreached Verdict = "unreached" // would have been tried, but it was not needed any more
 )
 

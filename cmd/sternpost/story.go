@@ -164,6 +164,8 @@ func (s story) verdict(v mail.Verdict) string {
 	switch v {
 	case mail.VerdictDelivered:
 		return s.paint.good("delivered")
+	case mail.VerdictAccepted:
+		return s.paint.good("accepted; nothing was sent")
 	case mail.VerdictFailed:
 		return s.paint.bad("failed")
 	case mail.VerdictDeferred:
