@@ -41,10 +41,8 @@ func Alarms(e Event) []Alarm {
 		add(AlarmRefusedByAll, "", fmt.Sprintf("Each of the %d hosts of %s that answered refuses every conversation with us.", hosts, domain),
 			"Look our addresses up in the block lists, and read the greetings with `sternpost probe`.")
 	}
-	if e.Verdict.Cause == BadDomain && e.Entry.Code == 0 {
-		if meant, ok := Typo(e.Entry.Domain); ok {
-			add(AlarmTypo, meant, fmt.Sprintf("%s does not exist; %s may be meant.", domain, meant), "Correct the address.")
-		}
+	if meant, ok := FromEntry(e.Entry).typo(e.Verdict); ok {
+		add(AlarmTypo, meant, e.Verdict.Sentence, e.Verdict.Action)
 	}
 	if e.Verdict.Cause == TLS && e.Entry.Code == 0 && blamesCertificate(e.Entry.Reason, e.Entry.Attempt) {
 		add(AlarmCertificate, "", fmt.Sprintf("The hosts of %s do not have the certificate that is required of them.", domain),
@@ -53,8 +51,16 @@ func Alarms(e Event) []Alarm {
 	return list
 }
 
-// ruleAddressRefused is the rule for domains whose addresses may not be used.
-const ruleAddressRefused = "no-reply-address-refused"
+// The rules for domains whose addresses may not be used, and for those that do not exist.
+const (
+	ruleAddressRefused = "no-reply-address-refused"
+	ruleHostUnknown    = "no-reply-host-unknown"
+)
+
+// TellsMore says whether the tree of an attempt could show an alarm that its entry alone does not.
+func TellsMore(e Event) bool {
+	return e.Entry.Stage == mail.StageGreeting && e.Entry.Code/100 == 5 || e.Verdict.Cause == TLS && e.Entry.Code == 0
+}
 
 // greetedByNobody is the number of hosts, where all that answered greeted with 5xx; otherwise 0. Hosts that did not answer say nothing for or against.
 func greetedByNobody(a *mail.Attempt) int {

@@ -152,6 +152,13 @@ func (c *Classifier) Classify(f Failure) Verdict {
 	}
 	v.Cause = v.Category
 	v.Sentence, v.Action = f.fill(m.sentence), f.fill(m.action)
+	if meant, ok := f.typo(v); ok {
+		is := " takes no mail; "
+		if strings.Contains(f.Reason, "does not exist") {
+			is = " does not exist; "
+		}
+		v.Sentence, v.Action = mail.Escape(string(f.Domain))+is+string(meant)+" may be meant.", "Correct the address, if it is a slip: "+string(meant)+" for "+mail.Escape(string(f.Domain))+"."
+	}
 	// Not anywhere in it: the rest of a reason may quote a stranger.
 	if strings.HasPrefix(f.Reason, journal.LifetimeEnded) || strings.HasPrefix(f.Reason, journal.NeverReached) {
 		v = f.expired(v)
@@ -165,18 +172,28 @@ func (c *Classifier) Classify(f Failure) Verdict {
 	return v
 }
 
+// typo is the well-known domain that may be meant by one for which the DNS has no hosts.
+func (f Failure) typo(v Verdict) (meant mail.Domain, ok bool) {
+	if v.Rule != ruleHostUnknown || f.Code != 0 {
+		return "", false
+	}
+	return Typo(f.Domain)
+}
+
 // expired keeps what is known of the cause. A dead address is said by a reply at once, never by time.
 func (f Failure) expired(v Verdict) Verdict {
 	m, _ := meaningOf(Expired)
 	v.Category, v.Hard = Expired, false
+	cause := v.Sentence
 	v.Sentence = f.fill(m.sentence)
+	if strings.HasPrefix(v.Action, "Wait") { // it has waited
+		v.Action = m.action
+	}
 	if v.Cause == Unknown || v.Cause == Expired {
 		v.Action = m.action
 		return v
 	}
-	if m, _ := meaningOf(v.Cause); m.sentence != "" {
-		v.Sentence += " " + f.fill(m.sentence)
-	}
+	v.Sentence += " " + cause
 	return v
 }
 

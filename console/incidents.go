@@ -8,6 +8,7 @@ import (
 
 	"sternpost/bounce"
 	"sternpost/journal"
+	"sternpost/mail"
 )
 
 // Incident is one cause of many failures and deferrals.
@@ -75,6 +76,7 @@ func (c *Console) incidentsOf(ctx context.Context, q journal.Query) (IncidentLis
 	}
 	var failure error
 	alarms := map[[2]string]int{} // places in told.Alarms
+	trees := map[mail.Domain]*mail.Attempt{}
 	events := func(yield func(bounce.Event) bool) {
 		for e, err := range c.failures(ctx, q) {
 			if err != nil {
@@ -82,6 +84,12 @@ func (c *Console) incidentsOf(ctx context.Context, q journal.Query) (IncidentLis
 				return
 			}
 			judged := bounce.Event{Entry: e, Verdict: c.judge(e)}
+			if bounce.TellsMore(judged) {
+				judged.Entry.Attempt, failure = c.treeFor(ctx, trees, e)
+			}
+			if failure != nil {
+				return
+			}
 			for _, a := range bounce.Alarms(judged) {
 				told.alarm(alarms, a, e.Cursor.Time)
 			}
@@ -94,6 +102,30 @@ func (c *Console) incidentsOf(ctx context.Context, q journal.Query) (IncidentLis
 		told.Incidents = append(told.Incidents, incidentOf(i))
 	}
 	return told, failure
+}
+
+// treeFor is a tree that tells of alarms for the domain of an entry, one for all that are like it.
+func (c *Console) treeFor(ctx context.Context, known map[mail.Domain]*mail.Attempt, e journal.Entry) (*mail.Attempt, error) {
+	tree, ok := known[e.Domain]
+	if ok || len(known) >= mostAlarms {
+		return tree, nil
+	}
+	tree, err := c.treeOf(ctx, e)
+	known[e.Domain] = tree
+	return tree, err
+}
+
+// treeOf is the tree of an entry's attempt, which stands with the first entry of that; nil: the journal has none.
+func (c *Console) treeOf(ctx context.Context, e journal.Entry) (*mail.Attempt, error) {
+	for other, err := range c.journal.Find(ctx, journal.Query{Message: e.Message, Domain: e.Domain}) {
+		if err != nil {
+			return nil, err
+		}
+		if other.AttemptID == e.AttemptID && other.Attempt != nil {
+			return other.Attempt, nil
+		}
+	}
+	return nil, nil
 }
 
 // alarm counts one alarm.
@@ -138,7 +170,7 @@ func incidentOf(i bounce.Incident) Incident {
 func (c *Console) failures(ctx context.Context, q journal.Query) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
 		for _, kind := range []journal.Kind{journal.Failed, journal.Deferred} {
-			q.Kind, q.Brief = kind, false // an alarm may be in the tree
+			q.Kind, q.Brief = kind, true
 			for e, err := range c.journal.Find(ctx, q) {
 				if !yield(e, err) || err != nil {
 					return

@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"sternpost/journal"
@@ -20,12 +21,16 @@ func (w *Why) standing(r Recipient) Standing {
 		s.Verdict = probe.Verdict // what keeps all that waits keeps this one
 	}
 	switch {
+	case r.State == stateName(queue.Removed):
+		s.Verdict = Verdict{} // what an attempt came to is not why it is gone
 	case r.State == stateName(queue.Delivered):
 		s.Handover = w.handover(last)
 	case r.State == stateName(queue.Held):
 		s.NextReason = "it is held until somebody releases it"
+		s.Advice = "Release it with `sternpost queue release " + w.Message.ID + "`, or take it out with `sternpost queue remove " + w.Message.ID + "`."
 		if r.InDoubt {
 			s.NextReason = "it is held until somebody releases it, since it may have been delivered already (queue.in_doubt)"
+			s.Advice = "Ask the recipient whether it came. " + s.Advice
 		}
 	case r.State == stateName(queue.Pending):
 		s.GivesUp = w.Message.Expires
@@ -89,6 +94,9 @@ func (w *Why) next(r Recipient, last *Event) (*time.Time, string) {
 	if i >= 0 && w.Destinations[i].Queued != nil {
 		q := w.Destinations[i].Queued
 		if q.Suspended != nil && q.Suspended.After(now) && (r.Next == nil || r.Next.Before(*q.Suspended)) {
+			if w.Message.Expires != nil && w.Message.Expires.Before(*q.Suspended) {
+				return nil, "its lifetime ends before the next probe of " + r.Domain + ", of which no host could be reached"
+			}
 			return q.Suspended, "no host of " + r.Domain + " could be reached by the last attempt; one message probes it then for all that wait, and the rest follow when a host answers"
 		}
 	}
@@ -106,7 +114,7 @@ func (w *Why) next(r Recipient, last *Event) (*time.Time, string) {
 // delay says where the time to the next attempt comes from.
 func (w *Why) delay(r Recipient, last *Event) string {
 	wait := r.Next.Sub(last.Time)
-	text := fmt.Sprintf("%s after attempt %d", wait.Round(time.Second), r.Attempts)
+	text := fmt.Sprintf("%s after attempt %d", spoken(wait), r.Attempts)
 	hint := time.Duration(0)
 	if last.Code != nil && *last.Code/100 == 4 {
 		hint = queue.RetryHint(mail.Reply{Code: *last.Code, Lines: last.Reply}.Text())
@@ -116,7 +124,19 @@ func (w *Why) delay(r Recipient, last *Event) string {
 	case expires != nil && expires.Sub(*r.Next) <= justBeforeTheEnd:
 		return "the last attempt, just before its lifetime ends"
 	case hint > 0 && wait >= hint-time.Second && wait <= hint+hint/2+time.Second: // with the most jitter
-		return text + "; the remote asked for " + hint.String()
+		return text + "; the remote asked for " + spoken(hint)
 	}
 	return text + ", by queue.backoff"
+}
+
+// spoken is a duration as a person writes it: 15m and not 15m0s.
+func spoken(d time.Duration) string {
+	text := d.Round(time.Second).String()
+	if short, whole := strings.CutSuffix(text, "m0s"); whole {
+		text = short + "m"
+	}
+	if short, whole := strings.CutSuffix(text, "h0m"); whole {
+		text = short + "h"
+	}
+	return text
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"sternpost/bounce"
 	"sternpost/journal"
 	"sternpost/mail"
 	"sternpost/queue"
@@ -30,6 +29,10 @@ type Why struct {
 	Probes       []Event    `json:"probes"`
 	MoreProbes   int        `json:"more_probes"`
 	Destinations []Prospect `json:"destinations"`
+	// Suppression is what is known of the address; null: nothing, or it is about another thing.
+	Suppression *Suppression `json:"suppression"`
+	// Alarms say why more attempts cannot help, as things are.
+	Alarms []Alarm `json:"alarms"`
 }
 
 // What a Why is about.
@@ -146,6 +149,9 @@ func (c *Console) whyMessage(ctx context.Context, id queue.ID) (Why, error) {
 			return told, err
 		}
 	}
+	if err := c.alarms(ctx, &told, told.places()); err != nil {
+		return told, err
+	}
 	for _, r := range m.Recipients {
 		told.Standing = append(told.Standing, told.standing(r))
 	}
@@ -170,9 +176,39 @@ func (c *Console) whyMessageID(ctx context.Context, messageID string) (Why, erro
 
 func (c *Console) whyPlace(ctx context.Context, about Why, recipient string, domain mail.Domain) (Why, error) {
 	told := newWhy(about)
+	if err := c.whoWaits(ctx, &told, recipient, domain); err != nil {
+		return told, err
+	}
+	var err error
+	if recipient != "" {
+		told.Suppression, err = c.suppressed(ctx, recipient)
+	}
+	if err != nil {
+		return told, err
+	}
+	if recipient != "" {
+		told.Events, err = c.gather(ctx, journal.Query{Recipient: recipient, Newest: true, Limit: mostRecent, Brief: true})
+	} else {
+		told.Events, err = c.troubles(ctx, domain)
+	}
+	if err != nil {
+		return told, err
+	}
+	if err := c.look(ctx, &told, []mail.Domain{domain}); err != nil {
+		return told, err
+	}
+	places := map[mail.Domain]time.Time{domain: time.Now()}
+	if n := len(told.Events); n > 0 && told.Events[n-1].Kind == string(journal.Delivered) {
+		places = nil
+	}
+	return told, c.alarms(ctx, &told, places)
+}
+
+// whoWaits adds the oldest messages that wait for a domain, or for one address there.
+func (c *Console) whoWaits(ctx context.Context, told *Why, recipient string, domain mail.Domain) error {
 	for m, err := range c.queue.Messages(ctx, queue.Query{Recipient: recipient, Destination: domain}) {
 		if err != nil {
-			return told, err
+			return err
 		}
 		waits := messageOf(m)
 		waits.Recipients = slices.DeleteFunc(waits.Recipients, func(r Recipient) bool {
@@ -182,25 +218,32 @@ func (c *Console) whyPlace(ctx context.Context, about Why, recipient string, dom
 			continue
 		}
 		if told.MoreWaiting = len(told.Waiting) == mostWaiting; told.MoreWaiting {
-			break
+			return nil
 		}
 		told.Waiting = append(told.Waiting, waits)
 	}
-	var err error
-	if recipient != "" {
-		told.Events, err = c.gather(ctx, journal.Query{Recipient: recipient, Newest: true, Limit: mostRecent, Brief: true})
-	} else {
-		told.Events, err = c.troubles(ctx, domain)
+	return nil
+}
+
+// suppressed is what the list of addresses to which nothing is sent knows of one; nil: nothing.
+func (c *Console) suppressed(ctx context.Context, recipient string) (*Suppression, error) {
+	a, err := mail.ParseAddress(recipient)
+	if err != nil || c.suppressions == nil {
+		return nil, err
 	}
-	if err != nil {
-		return told, err
+	now := time.Now()
+	s, known, err := c.suppressions.Suppression(ctx, queue.Folded(a))
+	if err != nil || !known || !s.Known(now) {
+		return nil, err
 	}
-	return told, c.look(ctx, &told, []mail.Domain{domain})
+	listed := suppressionOf(s, now)
+	return &listed, nil
 }
 
 // newWhy has lists that are empty, and not null.
 func newWhy(w Why) Why {
 	w.Standing, w.Waiting, w.Events, w.Probes, w.Destinations = []Standing{}, []Message{}, []Event{}, []Event{}, []Prospect{}
+	w.Alarms = []Alarm{}
 	return w
 }
 
@@ -251,73 +294,6 @@ func (c *Console) look(ctx context.Context, told *Why, domains []mail.Domain) er
 			p.Plan, p.Policy = &plan, policy
 		}
 		told.Destinations = append(told.Destinations, p)
-	}
-	return nil
-}
-
-// probes adds the attempts with other messages that reached no host of a domain where the message waits, or waited until its lifetime ended. They are joined by time: nothing is written for each message that waits.
-func (c *Console) probes(ctx context.Context, told *Why) error {
-	m := told.Message
-	var domains []string
-	for _, r := range m.Recipients {
-		until := time.Now()
-		last := told.last(r.Recipient)
-		switch {
-		case slices.Contains(domains, r.Domain) || m.Received == nil:
-			continue
-		case r.State == stateName(queue.Pending):
-		case last != nil && last.Kind == string(journal.Failed) && last.Category == string(bounce.Expired):
-			until = last.Time
-		default:
-			continue
-		}
-		domains = append(domains, r.Domain)
-		list, more, err := c.probesOf(ctx, *m, mail.Domain(r.Domain), until)
-		if err != nil {
-			return err
-		}
-		if len(list) > 0 && !slices.ContainsFunc(told.Events, func(e Event) bool { return e.Attempt != nil && e.Domain == r.Domain }) {
-			if err := c.plant(ctx, &list[len(list)-1]); err != nil {
-				return err
-			}
-		}
-		told.Probes = append(told.Probes, list...)
-		told.MoreProbes += more
-	}
-	return nil
-}
-
-// probesOf are the newest of them for one domain, and how many more there were: from shortly before the message came, since that one kept it from being tried.
-func (c *Console) probesOf(ctx context.Context, m Message, domain mail.Domain, until time.Time) (list []Event, more int, err error) {
-	seen := map[string]bool{}
-	for _, kind := range []journal.Kind{journal.Deferred, journal.Failed} {
-		q := journal.Query{Domain: domain, Kind: kind, Since: m.Received.Add(-probeRest), Until: until, Newest: true, Limit: probeSearch, Brief: true}
-		for e, err := range c.journal.Find(ctx, q) {
-			if err != nil {
-				return nil, 0, err
-			}
-			if e.Message == m.ID || e.AttemptID == "" || seen[e.AttemptID] || !e.ReachedNobody() {
-				continue
-			}
-			seen[e.AttemptID] = true
-			list = append(list, c.eventOf(e))
-		}
-	}
-	slices.SortStableFunc(list, byTime)
-	more = max(0, len(list)-mostProbes)
-	return list[more:], more, nil
-}
-
-// plant gives an entry the tree of its attempt, which stands with the first entry of that.
-func (c *Console) plant(ctx context.Context, e *Event) error {
-	for other, err := range c.journal.Find(ctx, journal.Query{Message: e.Message, Domain: mail.Domain(e.Domain)}) {
-		if err != nil {
-			return err
-		}
-		if other.AttemptID == e.AttemptID && other.Attempt != nil {
-			e.Attempt = other.Attempt
-			return nil
-		}
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func TestWhyOfAMessageInTheQueue(t *testing.T) {
 		t.Errorf("the attempt with another message that reached nobody is told once, the one that reached somebody is not: %+v", told.Probes)
 	}
 	s := told.Standing[0]
-	if s.State != "pending" || s.NextReason != "1h0m0s after attempt 1, by queue.backoff" || s.GivesUp == nil || s.Category != "greylisted" {
+	if s.State != "pending" || s.NextReason != "1h after attempt 1, by queue.backoff" || s.GivesUp == nil || s.Category != "greylisted" {
 		t.Errorf("%+v", s)
 	}
 	if len(told.Destinations) != 1 || told.Destinations[0].Queued == nil || told.Destinations[0].Plan.Candidates[0].Reason != "down" {
@@ -132,8 +132,8 @@ func TestReasonOfTheNextTry(t *testing.T) {
 		want      string
 		at        *time.Time
 	}{
-		{"hint", Recipient{Next: in(9 * time.Minute), Attempts: 1}, nil, in(48 * time.Hour), nil, []Event{tried}, "the remote asked for 10m0s", in(9 * time.Minute)},
-		{"longer than the hint", Recipient{Next: in(time.Hour), Attempts: 2}, nil, in(48 * time.Hour), nil, []Event{tried}, "1h1m0s after attempt 2, by queue.backoff", in(time.Hour)},
+		{"hint", Recipient{Next: in(9 * time.Minute), Attempts: 1}, nil, in(48 * time.Hour), nil, []Event{tried}, "the remote asked for 10m", in(9 * time.Minute)},
+		{"longer than the hint", Recipient{Next: in(time.Hour), Attempts: 2}, nil, in(48 * time.Hour), nil, []Event{tried}, "1h1m after attempt 2, by queue.backoff", in(time.Hour)},
 		{"last", Recipient{Next: in(9 * time.Minute), Attempts: 1}, nil, in(20 * time.Minute), nil, []Event{tried}, "the last attempt", in(9 * time.Minute)},
 		{"dead", Recipient{Next: in(-time.Minute)}, nil, nil, in(5 * time.Minute), nil, "no host of example.test could be reached", in(5 * time.Minute)},
 		{"dead, but not for long", Recipient{Next: in(time.Hour), Attempts: 1}, nil, nil, in(5 * time.Minute), []Event{tried}, "by queue.backoff", in(time.Hour)},

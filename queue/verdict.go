@@ -202,8 +202,11 @@ func (s RecipientState) told(last probe) RecipientState {
 	s.Tried = last.at
 	s.Last = last.outcome
 	s.Last.Recipient = mail.Address{}
-	s.Last.Reason = fmt.Sprintf("%s (for all mail to this domain, failed %d times in a row, last at %s)",
-		last.outcome.Reason, last.failed, last.at.UTC().Format(time.RFC3339))
+	failed := fmt.Sprintf("failed %d times in a row, last", last.failed)
+	if last.failed == 1 {
+		failed = "failed once,"
+	}
+	s.Last.Reason = fmt.Sprintf("%s (for all mail to this domain, %s at %s)", last.outcome.Reason, failed, last.at.UTC().Format(time.RFC3339))
 	return s
 }
 

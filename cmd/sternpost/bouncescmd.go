@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"sternpost/console"
 	"sternpost/mail"
@@ -79,8 +80,34 @@ func (b bouncesListCommand) Run(sh *shell) error {
 		case sh.json:
 			return bouncesJSON(sh.stdout, events)
 		}
-		return bouncesText(sh, events, b)
+		if err := bouncesText(sh, events, b); err != nil || b.Follow {
+			return err
+		}
+		return b.alarms(ctx, sh, agent)
 	})
+}
+
+// alarms prints below the table what will never work, where nothing but a time, a domain or an address was asked for.
+func (b bouncesListCommand) alarms(ctx context.Context, sh *shell, agent *client) error {
+	s := b.search()
+	if s.Category != "" || s.Code != 0 || s.Status != "" {
+		return nil
+	}
+	var told console.IncidentList
+	if err := agent.get(ctx, "/v1/incidents?"+s.Values().Encode(), &told); err != nil {
+		return err
+	}
+	if len(told.Alarms) == 0 {
+		return nil
+	}
+	var text strings.Builder
+	p := paintFor(sh.stdout, sh.environ)
+	fmt.Fprintf(&text, "\n%s\n", p.bold("As things are, more attempts cannot help here:"))
+	for _, a := range told.Alarms {
+		p.alarm(&text, a)
+	}
+	_, err := io.WriteString(sh.stdout, text.String())
+	return err
 }
 
 // eventLines writes an object a line.

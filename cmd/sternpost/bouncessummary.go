@@ -67,18 +67,26 @@ func beforeText(before int, period string) string {
 // incidents prints each cause of many failures and each alarm, and what to do about it.
 func (p paint) incidents(b *strings.Builder, list console.IncidentList) {
 	for _, in := range list.Incidents {
-		p.incident(b, in.Sentence, in.Advice, in.Link)
+		colour := p.bad
+		if in.Failed == 0 {
+			colour = p.wait
+		}
+		p.incident(b, colour, in.Sentence, in.Advice, in.Link)
 	}
 	for _, a := range list.Alarms {
-		p.incident(b, a.Sentence, a.Advice, "")
+		p.alarm(b, a)
 	}
 	if len(list.Incidents)+len(list.Alarms) > 0 {
 		b.WriteString("\n")
 	}
 }
 
-func (p paint) incident(b *strings.Builder, sentence, advice, link string) {
-	fmt.Fprintf(b, "%s %s\n", p.bad("!"), wrapAfter(plain(sentence), " ", columns-2, "  "))
+func (p paint) alarm(b *strings.Builder, a console.Alarm) {
+	p.incident(b, p.bad, a.Sentence, a.Advice, "")
+}
+
+func (p paint) incident(b *strings.Builder, colour func(string) string, sentence, advice, link string) {
+	fmt.Fprintf(b, "%s %s\n", colour("!"), wrapAfter(plain(sentence), " ", columns-2, "  "))
 	if advice != "" {
 		fmt.Fprintf(b, "  %s\n", wrapAfter(plain(advice), " ", columns-2, "  "))
 	}

@@ -14,11 +14,12 @@ import (
 	"sternpost/mail"
 )
 
-// The widths of the columns of failures: time, recipient, host; the code is the last.
+// The columns of failures: time and below it the id of the message, code, recipient, host.
 const (
 	timeWidth      = 14
-	recipientWidth = 30
-	hostWidth      = 20
+	codeWidth      = 10
+	recipientWidth = 26
+	textColumn     = timeWidth + 2
 	stampLayout    = "01-02 15:04:05"
 )
 
@@ -52,29 +53,49 @@ type bounceRows struct {
 }
 
 func (b bounceRows) heading() {
-	text := fmt.Sprintf("%-*s  %-*s  %-*s  %s", timeWidth, "TIME (UTC)", recipientWidth, "RECIPIENT", hostWidth, "HOST", "CODE")
+	text := fmt.Sprintf("%-*s  %-*s  %-*s  %s", timeWidth, "TIME (UTC), ID", codeWidth, "CODE", recipientWidth, "RECIPIENT", "HOST")
 	fmt.Fprintln(b.w, b.bold(text))
 }
 
-// row is one failure: when, who, where and the code; below it what it means, and with verbose what was said. What is too long for its column stands on a line of its own.
+// row is one event: when, the code, who and where; below it with which message and what it means, and with verbose what was said.
 func (b bounceRows) row(e console.Event) error {
-	recipient, host := mail.Escape(orDash(e.Recipient)), mail.Escape(orDash(e.Host))
-	first := fmt.Sprintf("%s  %-*s  ", e.Time.UTC().Format(stampLayout), recipientWidth, recipient)
-	over := max(0, utf8.RuneCountInString(host)-hostWidth)
-	if over > 0 || utf8.RuneCountInString(recipient) > recipientWidth {
-		first = strings.TrimRight(first, " ") + "\n" + strings.Repeat(" ", max(4, timeWidth+recipientWidth+4-over))
-	}
+	first := fmt.Sprintf("%s  %-*s  %s", e.Time.UTC().Format(stampLayout), codeWidth, codeText(e), who(e))
 	said := ""
-	if b.verbose {
-		said = "    " + plain(saidText(e)) + "\n" // verbatim, in one line
+	if b.verbose && saidText(e) != "" {
+		said = strings.Repeat(" ", textColumn) + plain(saidText(e)) + "\n" // verbatim, in one line
 	}
-	_, err := fmt.Fprintf(b.w, "%s%-*s  %s\n    %s\n%s", first, hostWidth, host, codeText(e), b.meaning(e), said)
+	_, err := fmt.Fprintf(b.w, "%s\n%s%s%s\n%s", strings.ReplaceAll(strings.TrimRight(first, " "), "  \n", "\n"), b.faint(mail.Escape(e.Message)), strings.Repeat(" ", max(1, textColumn-utf8.RuneCountInString(e.Message))), b.meaning(e), said)
 	return err
 }
 
-// meaning is the category of a failure and its sentence; what was said, where nobody knows what it means.
+// who is the recipient and the host; what does not fit beside the other stands below it.
+func who(e console.Event) string {
+	const place, width = textColumn + codeWidth + 2, columns - textColumn - codeWidth - 2
+	recipient, host := mail.Escape(orDash(e.Recipient)), mail.Escape(orDash(e.Host))
+	text := fmt.Sprintf("%-*s  %s", recipientWidth, recipient, host)
+	if utf8.RuneCountInString(text) > width {
+		text = recipient + "  " + host
+	}
+	if utf8.RuneCountInString(text) > width {
+		text = recipient + "\n" + strings.Repeat(" ", place) + host
+	}
+	if utf8.RuneCountInString(recipient) > width {
+		text = "\n" + strings.Repeat(" ", textColumn) + text
+	}
+	return text
+}
+
+// meaning is the category of a failure and its sentence; what was said, where nobody knows what it means. Of another event it is the kind.
 func (b bounceRows) meaning(e console.Event) string {
-	name, visible := b.colour(e)(orDash(e.Category)), len(orDash(e.Category))+len(": ")
+	indent := strings.Repeat(" ", textColumn)
+	if e.Kind != "failed" && e.Kind != "deferred" {
+		text := kindText(e)
+		if e.Kind == "delivered" {
+			text += ": " + saidText(e)
+		}
+		return b.kind(e.Kind)(wrapAfter(plain(text), " ", columns-textColumn, indent))
+	}
+	name, visible := b.kind(e.Kind)(orDash(e.Category)), len(orDash(e.Category))+len(": ")
 	if e.Hard {
 		name += ", hard"
 		visible += len(", hard")
@@ -83,17 +104,39 @@ func (b bounceRows) meaning(e console.Event) string {
 	if sentence == "" || e.Category == "unknown" {
 		sentence = saidText(e)
 	}
-	return name + ": " + strings.TrimLeft(wrapAfter(strings.Repeat(" ", visible)+plain(sentence), " ", columns-4, "    "), " ")
+	return name + ": " + strings.TrimLeft(wrapAfter(strings.Repeat(" ", visible)+plain(sentence), " ", columns-textColumn, indent), " ")
 }
 
-func (b bounceRows) colour(e console.Event) func(string) string {
-	switch {
-	case e.Hard:
-		return b.bad
-	case e.Kind == "failed":
-		return b.wait
+// kind is the colour of what happened: good, bad, or neither yet.
+func (p paint) kind(kind string) func(string) string {
+	switch kind {
+	case "delivered":
+		return p.good
+	case "failed", "lost", "suppressed":
+		return p.bad
+	case "accepted":
+		return p.faint
 	}
-	return b.faint
+	return p.wait
+}
+
+// kindText is what happened, in words.
+func kindText(e console.Event) string {
+	switch e.Kind {
+	case "removed":
+		return "removed by a person"
+	case "suppressed":
+		return "suppressed: from then on mail to it is refused"
+	case "lost":
+		return "lost: the files of the queue were damaged"
+	case "changed":
+		words := map[string]string{"hold": "held", "release": "released", "retry": "hurried"}
+		if word, known := words[e.Reason]; known {
+			return word + " by a person"
+		}
+		return "changed by a person: " + e.Reason
+	}
+	return e.Kind
 }
 
 // saidText is the reply, or the reason in its place.

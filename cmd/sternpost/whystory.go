@@ -46,7 +46,9 @@ func (y whyStory) line(name, text string) {
 
 func (y whyStory) message() {
 	m := y.told.Message
-	fmt.Fprintln(y.w, y.paint.bold("Message "+mail.Escape(m.ID)))
+	y.answers()
+	y.alarms()
+	fmt.Fprintln(y.w, "\n"+y.paint.bold("Message "+mail.Escape(m.ID)))
 	y.line("from", "<"+mail.Escape(m.Sender)+">")
 	y.line("accepted", y.accepted(*m))
 	y.line("message-id", mail.Escape(m.MessageID))
@@ -107,7 +109,7 @@ func (y whyStory) events() {
 		case shown[e.AttemptID] && e.AttemptID != "":
 			continue
 		default:
-			fmt.Fprintf(y.w, "%s  %s\n", at, eventText(e))
+			fmt.Fprintf(y.w, "%s  %s\n", at, y.paint.kind(e.Kind)(eventText(e)))
 		}
 		if e.Kind == "failed" {
 			y.ended(e)
@@ -141,11 +143,11 @@ func (y whyStory) ended(e console.Event) {
 
 // eventText is an entry that has no tree, in one line.
 func eventText(e console.Event) string {
-	text := e.Kind
+	text := kindText(e)
 	if e.Recipient != "" {
 		text += " " + mail.Escape(e.Recipient)
 	}
-	if e.Kind != "failed" && e.Reason != "" {
+	if !slices.Contains([]string{"failed", "removed", "changed"}, e.Kind) && e.Reason != "" {
 		text += ": " + plain(e.Reason)
 	}
 	return text
@@ -156,8 +158,7 @@ func (y whyStory) probes() {
 	if len(y.told.Probes) == 0 {
 		return
 	}
-	title := "Meanwhile other mail for the same domain was tried, and no host could be reached"
-	fmt.Fprintln(y.w, "\n"+y.paint.faint(title))
+	fmt.Fprintln(y.w, "\n"+y.paint.faint("Other mail for the same domain was tried for all that waits, without success:"))
 	if n := y.told.MoreProbes; n > 0 {
 		fmt.Fprintf(y.w, "  %s\n", y.paint.faint(fmt.Sprintf("%d times before these:", n)))
 	}
@@ -179,6 +180,9 @@ func (y whyStory) standing(s console.Standing) {
 	fmt.Fprintf(y.w, "  %s\n", y.paint.bold(mail.Escape(s.Recipient)))
 	y.margin = 6
 	y.line("state", s.State)
+	if s.State == "removed" {
+		y.line("why", "a person took it out of the queue; nobody was told")
+	}
 	if h := s.Handover; h != nil {
 		y.handover(*h)
 	}
@@ -234,9 +238,9 @@ func (y whyStory) verdict(v console.Verdict) {
 // faultText is whose fault a failure looks like, in words.
 func faultText(fault string) string {
 	words := map[string]string{
-		"us": "ours: our configuration, our message or our queue", "our-reputation": "what others think of our address or domain",
-		"recipient": "the recipient's: the address, or who has it", "their-server": "their server's", "their-policy": "their rules'", "dns": "the DNS of the recipient's domain",
-		"network": "the network between us",
+		"us": "ours: our configuration, our message or our queue", "our-reputation": "ours: what others think of our address or domain",
+		"recipient": "the recipient's: the address, or who has it", "their-server": "theirs: their server", "their-policy": "theirs: their rules",
+		"dns": "theirs: the DNS of the recipient's domain", "network": "not known: the network between us and them",
 	}
 	if text, known := words[fault]; known {
 		return text
@@ -246,7 +250,8 @@ func faultText(fault string) string {
 
 // place prints what is known of an address or a domain.
 func (y whyStory) place() {
-	fmt.Fprintln(y.w, y.paint.bold(mail.Escape(y.told.Subject)))
+	y.answerPlace()
+	y.alarms()
 	for _, d := range y.told.Destinations {
 		y.queued(d)
 	}
@@ -261,14 +266,14 @@ func (y whyStory) place() {
 func (y whyStory) queued(p console.Prospect) {
 	d := p.Queued
 	if d == nil {
-		y.line("waiting", "nothing waits for "+p.Domain)
 		return
 	}
+	fmt.Fprintln(y.w)
 	y.line("waiting", fmt.Sprintf("%s for %s, %d under way, %d held; the oldest came %s ago", count(d.Messages, "message"), p.Domain, d.UnderWay, d.Held, ageOf(d.Oldest, y.now)))
 	y.line("health", healthText(*d, y.now))
 	y.line("next try", nextTry(*d, y.now))
 	if d.Window > 0 {
-		y.line("window", windowText(*d)+" attempts at the same time, for all domains of "+d.Site)
+		y.line("window", windowText(*d)+" attempts at the same time to "+d.Site+", of all domains that lead there")
 	}
 	y.line("last", d.LastReply)
 }
@@ -276,9 +281,9 @@ func (y whyStory) queued(p console.Prospect) {
 func healthText(d console.Destination, now time.Time) string {
 	switch d.Health {
 	case console.HealthDead:
-		return "dead: no host could be reached; one message probes it from time to time"
+		return "dead: " + nobodyText + "; one message probes it from time to time"
 	case console.HealthSuspended:
-		return "suspended for " + untilThen(d.Suspended, now)
+		return "suspended for " + untilThen(d.Suspended, now) + ": when it was last tried, " + nobodyText
 	}
 	return d.Health
 }
@@ -316,11 +321,7 @@ func (y whyStory) recent() {
 	y.title(title)
 	rows := bounceRows{y.w, y.paint, y.verbose}
 	for _, e := range y.told.Events {
-		if slices.Contains([]string{"failed", "deferred"}, e.Kind) {
-			_ = rows.row(e) // into memory
-			continue
-		}
-		fmt.Fprintf(y.w, "%s  %s  %s\n", e.Time.UTC().Format(stampLayout), y.paint.good(mail.Escape(e.Kind)), wrapAfter(strings.TrimLeft(strings.Join([]string{mail.Escape(e.Host), plain(saidText(e))}, " "), " "), " ", 52, "    "))
+		_ = rows.row(e) // into memory
 	}
 	if len(y.told.Events) == 0 {
 		fmt.Fprintf(y.w, "  %s\n", none)
