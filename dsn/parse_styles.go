@@ -2,8 +2,9 @@ package dsn
 
 import (
 	"regexp"
-	"slices"
 	"strings"
+
+	"sternpost/mail"
 )
 
 var (
@@ -71,8 +72,9 @@ func readSendmail(words string) ([]Recipient, string) {
 	if len(list) == 0 {
 		list = sendmailUnlisted(transcript)
 	}
+	replies := sendmailReplies(transcript)
 	for i := range list {
-		list[i] = list[i].transcribed(transcript)
+		list[i] = list[i].transcribed(cutWords(transcript, maxReason), replies)
 	}
 	return list, ""
 }
@@ -110,30 +112,34 @@ func indented(text string) []entry {
 // sendmailUnlisted are the addresses that the transcript has errors of.
 func sendmailUnlisted(transcript string) []Recipient {
 	var list []Recipient
+	known := map[mail.Address]bool{}
 	for _, found := range sendmailSaid.FindAllStringSubmatch(transcript, -1) {
-		one := told(found[2], found[0], found[0])
-		if !one.Final.IsZero() && !slices.ContainsFunc(list, func(r Recipient) bool { return r.Final == one.Final }) {
+		if one := told(found[2], found[0], found[0]); !one.Final.IsZero() && !known[one.Final] {
+			known[one.Final] = true
 			list = append(list, one)
 		}
 	}
 	return list
 }
 
+// sendmailReplies are the replies that the transcript has about addresses; the last counts.
+func sendmailReplies(transcript string) map[mail.Address]mail.Reply {
+	replies := map[mail.Address]mail.Reply{}
+	for _, found := range sendmailSaid.FindAllStringSubmatch(transcript, -1) {
+		replies[parseAddress(found[2])] = parseReply(oneLine(cutWords(found[0], maxReason)))
+	}
+	return replies
+}
+
 // transcribed adds what the transcript says of a recipient.
-func (r Recipient) transcribed(transcript string) Recipient {
-	if r.Diagnostic.IsZero() {
-		for _, found := range sendmailSaid.FindAllStringSubmatch(transcript, -1) {
-			if parseAddress(found[2]) == r.Final {
-				r.Diagnostic = parseReply(oneLine(found[0]))
-			}
-		}
+func (r Recipient) transcribed(transcript string, replies map[mail.Address]mail.Reply) Recipient {
+	if r.Diagnostic.IsZero() && !r.Final.IsZero() {
+		r.Diagnostic = replies[r.Final]
 	}
 	if r.Status.IsZero() {
 		r.Status, _ = r.Diagnostic.Enhanced()
 	}
-	if said := oneLine(transcript); !strings.Contains(r.Reason, said) {
-		r.Reason = strings.TrimSpace(r.Reason + " " + said)
-	}
+	r.Reason = strings.TrimSpace(r.Reason + " " + oneLine(transcript))
 	r.RemoteMTA = first(sendmailTalking, transcript)
 	return r
 }

@@ -31,6 +31,16 @@ func styles() []style {
 	}
 }
 
+const (
+	// maxWords is how much is read of the words before the returned message, so that a hostile one takes no time. Hundreds of recipients have their place in it.
+	maxWords = 64 << 10
+	// maxReason is how much of them is kept about one recipient.
+	maxReason = 4 << 10
+)
+
+// cutWords keeps the beginning of a text.
+func cutWords(text string, most int) string { return text[:min(len(text), most)] }
+
 // readWords reads a report that has no status. It leaves the report as it is where the text is none of a known style.
 func (r *Report) readWords(text string) {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
@@ -44,7 +54,7 @@ func (r *Report) readWords(text string) {
 			r.HeadersOnly = strings.Contains(strings.ToLower(words[at[0]:at[1]]), "header") && !strings.Contains(words[at[0]:at[1]], "including")
 			words, returned = words[:at[0]], strings.TrimLeft(words[at[1]:], "\n")
 		}
-		recipients, host := s.read(words)
+		recipients, host := s.read(cutWords(words, maxWords))
 		if len(recipients) == 0 {
 			continue
 		}
@@ -77,7 +87,7 @@ var (
 
 // told is a failure in an agent's words. reply is the part of them that a remote said; empty: none.
 func told(address, words, reply string) Recipient {
-	r := Recipient{Action: Failed, Reason: oneLine(words), Diagnostic: parseReply(oneLine(reply))}
+	r := Recipient{Action: Failed, Reason: oneLine(cutWords(words, maxReason)), Diagnostic: parseReply(oneLine(cutWords(reply, maxReason)))}
 	address = strings.Trim(strings.TrimSpace(address), "<>")
 	if r.Final = parseAddress(address); r.Final.IsZero() {
 		r.Original = address // better than nothing
@@ -167,12 +177,13 @@ func readGoogle(words string) ([]Recipient, string) {
 		reply = said
 	}
 	var list []Recipient
+	remote := first(googleHost, reason)
 	for line := range strings.Lines(parts[1]) {
 		one := told(line, reason, reply)
 		if one.Final.IsZero() {
 			continue
 		}
-		one.RemoteMTA = first(googleHost, reason)
+		one.RemoteMTA = remote
 		if strings.Contains(parts[0], "delayed") {
 			one.Action = Delayed
 		}

@@ -147,6 +147,30 @@ func TestParseWordsRefuses(t *testing.T) {
 	}
 }
 
+// No report takes long, whatever a stranger makes of it: what is read of it is bounded, and what is kept.
+func TestParseWordsOfHostile(t *testing.T) {
+	const begin = "From: a@example.com\n\n"
+	for name, text := range map[string]string{
+		"exim":     "created automatically by mail delivery software\n\n" + strings.Repeat("  a@b.c\n    x\n", 300_000),
+		"one":      "created automatically by mail delivery software\n\n  a@b.c\n" + strings.Repeat("    x\n", 600_000),
+		"sendmail": "----- The following addresses had fatal errors -----\n" + strings.Repeat("a@b.c\n", 4000) + "----- Transcript of session follows -----\n" + strings.Repeat("550 a@b.c... x\n", 200_000),
+		"gmail":    "Delivery to the following recipient failed\n\n" + strings.Repeat("a@b.c\n", 4000) + "\n\n" + strings.Repeat("was: 550 x\n", 300_000),
+		"qmail":    "Hi. This is the \n\n" + strings.Repeat("<a@b.c>:\n550 x\n\n", 200_000),
+	} {
+		got, err := Parse(strings.NewReader(begin + text))
+		if err != nil || len(got.Recipients) == 0 || len(got.Recipients) > maxWords/4 {
+			t.Errorf("%s: %d recipients, %v", name, len(got.Recipients), err)
+		}
+		kept := 0
+		for _, r := range got.Recipients {
+			kept += len(r.Reason)
+		}
+		if kept > len(got.Recipients)*2*maxReason {
+			t.Errorf("%s: %d octets of reasons", name, kept)
+		}
+	}
+}
+
 // The words count where a report promises a status and has none.
 func TestParseWordsOfReport(t *testing.T) {
 	const text = "From: MAILER-DAEMON@mx.example.com\nTo: ann@example.com\nContent-Type: multipart/report; boundary=b\n\n--b\nContent-Transfer-Encoding: quoted-printable\n\n" +
