@@ -23,7 +23,7 @@ const maxReport = 4 << 20
 var ErrNotReport = errors.New("is not a delivery status notification")
 
 // Parse reads a report, ours or a stranger's. It is generous: fields that cannot be read are zero, and what is cut off or broken after the status does
-// not matter. Where there is no status (RFC 3464 s2), the words are read of those who wrote reports before there was one, or do without: qmail, Exim, sendmail, Exchange, Gmail. It returns
+// not matter. Where there is no status (RFC 3464 s2), the words are read of those who wrote reports before there was one, or do without: qmail, Postfix, Exim, sendmail, OpenSMTPD, Exchange, Gmail. It returns
 // ErrNotReport, wrapped, for a message that tells of no recipient in any of these ways; other errors are those of r and of broken syntax before the status.
 //
 // Original of the result gives what was returned of the message, HeadersOnly says whether it is its header alone. Reason is set where the diagnostic is not a reply, and
@@ -47,6 +47,8 @@ func Parse(r io.Reader) (Report, error) {
 	}
 	if len(report.Recipients) == 0 {
 		report.readWords(words)
+	} else {
+		report.complete(words)
 	}
 	if failed := message.Header.Get("X-Failed-Recipients"); len(report.Recipients) == 0 && failed != "" {
 		report.named(failed, words)

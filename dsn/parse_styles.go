@@ -183,3 +183,51 @@ func readInternetMail(words string) ([]Recipient, string) {
 	}
 	return list, ""
 }
+
+var (
+	postfixEnd     = regexp.MustCompile(`(?m)^--[^ \n]+$`) // of a part, where the parts are lost
+	postfixHost    = regexp.MustCompile(`at host (\S+?)[.,]?\s`)
+	postfixAddress = regexp.MustCompile(`^<([^>\n]*)>(?: \(expanded from\s+<[^>]*>\))?:\s`)
+	postfixRemote  = regexp.MustCompile(`\bhost\s+(\S+)\[`)
+	postfixReply   = regexp.MustCompile(`(?s)\bsaid:\s+([245]\d\d[ -].*?)(?:\s+\(in\s+reply\s+to|$)`)
+)
+
+// readPostfix reads the part for people of Postfix, where a gateway has left out the others.
+func readPostfix(words string) ([]Recipient, string) {
+	action := Failed
+	if strings.Contains(words, "THIS IS A WARNING ONLY") {
+		action = Delayed
+	}
+	var list []Recipient
+	for _, p := range paragraphs(words) {
+		found := postfixAddress.FindStringSubmatch(p)
+		if found == nil {
+			continue
+		}
+		reason := p[len(found[0]):]
+		one := told(found[1], reason, first(postfixReply, reason))
+		one.Action, one.RemoteMTA = action, first(postfixRemote, reason)
+		list = append(list, one)
+	}
+	return list, first(postfixHost, words)
+}
+
+var (
+	openEnd  = regexp.MustCompile(`(?m)^ *Below is a copy of the original message.*$`)
+	openLine = regexp.MustCompile(`(?m)^(\S+@[^\s:]+): (.*)$`)
+)
+
+// readOpen reads the part for people of OpenSMTPD: a line for each recipient.
+func readOpen(words string) ([]Recipient, string) {
+	action := Failed
+	if strings.Contains(words, "A message is delayed") {
+		action = Delayed
+	}
+	var list []Recipient
+	for _, found := range openLine.FindAllStringSubmatch(words, -1) {
+		one := told(found[1], found[2], found[2])
+		one.Action = action
+		list = append(list, one)
+	}
+	return list, ""
+}

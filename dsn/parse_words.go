@@ -2,6 +2,7 @@ package dsn
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"regexp"
 	"strings"
@@ -26,6 +27,9 @@ func styles() []style {
 		{"----- The following addresses had ", sendmailEnd, readSendmail},
 		{"----- Transcript of session follows -----", sendmailEnd, readSendmail},
 		{"Diagnostic information for administrators:", exchangeEnd, readExchange},
+		{"This is the mail system at host ", postfixEnd, readPostfix},
+		{"This is the Postfix program at host ", postfixEnd, readPostfix},
+		{"This is the MAILER-DAEMON, please DO NOT REPLY", openEnd, readOpen},
 		{"did not reach the following recipient(s):", exchangeEnd, readInternetMail},
 		{"Delivery to the following recipient", googleEnd, readGoogle},
 	}
@@ -66,6 +70,28 @@ func (r *Report) readWords(text string) {
 			r.Original = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader([]byte(returned))), nil }
 		}
 		return
+	}
+}
+
+// complete takes from the words what the status does not tell of a recipient: OpenSMTPD has the reply of the remote only there.
+func (r *Report) complete(words string) {
+	var told Report
+	for i := range r.Recipients {
+		one := &r.Recipients[i]
+		if !one.Diagnostic.IsZero() || one.Reason != "" || one.Final.IsZero() {
+			continue
+		}
+		if told.Recipients == nil {
+			if told.readWords(words); told.Recipients == nil {
+				return
+			}
+		}
+		for _, other := range told.Recipients {
+			if other.Final == one.Final {
+				one.Diagnostic, one.Reason, one.RemoteMTA = other.Diagnostic, other.Reason, cmp.Or(one.RemoteMTA, other.RemoteMTA)
+				break
+			}
+		}
 	}
 }
 

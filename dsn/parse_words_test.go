@@ -68,6 +68,13 @@ func TestParseWords(t *testing.T) {
 			{"bob@example.org", Failed, mail.Status{}, 0, "", "The recipient name is not recognized"},
 			{"eve@example.org", Failed, mail.Status{5, 1, 1}, 550, "mx1.example.org", "communication problem"},
 		}},
+		"postfix": {"mx.example.com", "", false, []worded{
+			{"bob@example.org", Failed, mail.Status{5, 1, 1}, 550, "mx1.example.org", "in reply to RCPT TO command"},
+			{"eve@example.net", Failed, mail.Status{}, 0, "", "Host not found"},
+		}},
+		"opensmtpd": {"mx.example.com", "<lunch@example.com>", false, []worded{
+			{"bob@example.org", Failed, mail.Status{5, 1, 1}, 550, "", "User unknown"},
+		}},
 		"gmail": {"googlemail.example", "<lunch@example.com>", false, []worded{
 			{"bob@example.org", Failed, mail.Status{5, 1, 1}, 550, "mx1.example.org", "Technical details"},
 		}},
@@ -182,5 +189,21 @@ func TestParseWordsOfReport(t *testing.T) {
 	checkWorded(t, got.Recipients, []worded{{"bob@example.org", Failed, mail.Status{5, 1, 1}, 0, "", "no mailbox here by that name"}})
 	if !slices.Equal(got.Recipients[0].Diagnostic.Lines, nil) {
 		t.Errorf("%+v", got.Recipients[0].Diagnostic)
+	}
+}
+
+// What a status leaves out is taken from the words, as those of OpenSMTPD want it.
+func TestParseCompletes(t *testing.T) {
+	const text = "From: MAILER-DAEMON@mx.example.com\nTo: ann@example.com\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n    Hi!\n\n    This is the MAILER-DAEMON, please DO NOT REPLY to this email.\n\n" +
+		"bob@example.org: 550 5.1.1 no such user\neve@example.org: 552 5.2.2 full\n\n    Below is a copy of the original message:\n\n--b\nContent-Type: message/delivery-status\n\n" +
+		"Reporting-MTA: dns; mx.example.com\n\nFinal-Recipient: rfc822; bob@example.org\nAction: failed\nStatus: 5.0.0\n\n" +
+		"Final-Recipient: rfc822; eve@example.org\nAction: failed\nStatus: 5.2.2\nDiagnostic-Code: smtp; 552 5.2.2 full of stars\n--b--\n"
+	got, err := Parse(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkWorded(t, got.Recipients, []worded{{"bob@example.org", Failed, mail.Status{5, 0, 0}, 550, "", "no such user"}, {"eve@example.org", Failed, mail.Status{5, 2, 2}, 552, "", ""}})
+	if said := got.Recipients[1].Diagnostic.Lines; !slices.Equal(said, []string{"552 5.2.2 full of stars"}) {
+		t.Errorf("%q", said)
 	}
 }

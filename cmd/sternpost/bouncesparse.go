@@ -19,7 +19,7 @@ type bouncesParseCommand struct {
 }
 
 func (bouncesParseCommand) Help() string {
-	return `It reads delivery status notifications (RFC 3464), ours and those of others, and says the same of each recipient as of a failure of our own. Where there is no status for programs in it, the words are read that qmail, Exim, sendmail, Exchange and Gmail have for it. No agent is needed.
+	return `It reads delivery status notifications (RFC 3464), ours and those of others, and says the same of each recipient as of a failure of our own. Where there is no status for programs in it, the words are read that qmail, Postfix, Exim, sendmail, OpenSMTPD, Exchange and Gmail have for it. No agent is needed.
 
 Example:
 
@@ -80,7 +80,7 @@ func parsedEvent(r dsn.Report, to dsn.Recipient, messageID string, judge *judge)
 	}
 	e := console.Event{
 		Time: at.UTC(), Kind: string(to.Action), Sender: r.To.String(), Recipient: to.Final.String(), Domain: string(to.Final.Domain), MessageID: messageID,
-		Host: to.RemoteMTA, Status: to.Status.String(), Reply: to.Diagnostic.Lines, InDoubt: to.InDoubt, Reason: to.Reason,
+		Host: to.RemoteMTA, Status: closer(to).String(), Reply: to.Diagnostic.Lines, InDoubt: to.InDoubt, Reason: to.Reason,
 	}
 	if to.Action == dsn.Delayed {
 		e.Kind = string(mail.Deferred)
@@ -95,6 +95,15 @@ func parsedEvent(r dsn.Report, to dsn.Recipient, messageID string, judge *judge)
 		e.Verdict = judge.report(to)
 	}
 	return e
+}
+
+// closer is the status of the reply, where the report has one of the same class that says less: Exim writes 5.0.0 for all.
+func closer(to dsn.Recipient) mail.Status {
+	said, found := to.Diagnostic.Enhanced()
+	if found && (to.Status.IsZero() || to.Status == mail.Status{said[0], 0, 0}) {
+		return said
+	}
+	return to.Status
 }
 
 // returnedID is the Message-ID of the message that a report returns, without its brackets.

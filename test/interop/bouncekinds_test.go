@@ -182,7 +182,7 @@ func (s *service) submit(t *testing.T, f failing) {
 }
 
 // exchanger starts a scripted exchanger.
-func (w *world) exchanger(host, script string) {
+func (w *world) exchanger(host, script string) *smtptest.Server {
 	w.t.Helper()
 	l, err := net.Listen("tcp", net.JoinHostPort(host, mailPort))
 	if err != nil {
@@ -193,6 +193,7 @@ func (w *world) exchanger(host, script string) {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { server.Close() })
+	return server
 }
 
 // runs a command of the agent's to its end, and returns its standard output.

@@ -11,14 +11,19 @@ import (
 // exim starts a private Exim with the listeners of testdata/exim.conf.
 func (w *world) exim() *receiver {
 	w.t.Helper()
+	return w.eximBy("exim.conf", "127.0.0.12", "127.0.0.24", "127.0.0.25")
+}
+
+// eximBy starts it with a configuration of testdata that has these listeners.
+func (w *world) eximBy(config string, listeners ...string) *receiver {
+	w.t.Helper()
 	dir := w.folder("exim")
 	for _, folder := range []string{"spool", "mail", "log"} {
 		w.owned("exim/"+folder, "Debian-exim")
 	}
-	config := w.render("exim.conf", "exim/exim.conf")
-	p := w.start("exim4-daemon-light", programs()["exim4-daemon-light"], "-C", config, "-bdf")
+	p := w.start("exim4-daemon-light", programs()["exim4-daemon-light"], "-C", w.render(config, "exim/exim.conf"), "-bdf")
 	p.logs = append(p.logs, filepath.Join(dir, "log", "mainlog"), filepath.Join(dir, "log", "rejectlog"), filepath.Join(dir, "log", "paniclog"))
-	p.greets("127.0.0.12", "127.0.0.24", "127.0.0.25")
+	p.greets(listeners...)
 	return &receiver{program: p, mailbox: one(filepath.Join(dir, "mail")), lineEnd: "\n"}
 }
 

@@ -10,10 +10,16 @@ import (
 // opensmtpd starts an OpenSMTPD, whose queue and socket are where they always are: the namespace has them for itself.
 func (w *world) opensmtpd() *receiver {
 	w.t.Helper()
+	return w.opensmtpdBy("opensmtpd.conf")
+}
+
+// opensmtpdBy starts it with a configuration of testdata.
+func (w *world) opensmtpdBy(config string) *receiver {
+	w.t.Helper()
 	dir := w.folder("opensmtpd")
 	w.owned("opensmtpd/mail", postman)
-	config := w.render("opensmtpd.conf", "opensmtpd/smtpd.conf")
-	p := w.start("opensmtpd", programs()["opensmtpd"], "-d", "-f", config)
+	file := w.render(config, "opensmtpd/smtpd.conf")
+	p := w.start("opensmtpd", programs()["opensmtpd"], "-d", "-f", file)
 	p.greets("127.0.0.13")
 	return &receiver{program: p, mailbox: one(filepath.Join(dir, "mail")), lineEnd: "\n"}
 }

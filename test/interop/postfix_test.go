@@ -29,12 +29,12 @@ func (w *world) postfix() *receiver {
 	uid, gid := w.account(postman)
 	w.render("postfix-main.cf", "postfix/main.cf", "@UID@", strconv.Itoa(uid), "@GID@", strconv.Itoa(gid))
 	w.render("postfix-master.cf", "postfix/master.cf")
-	for _, file := range []string{"domains", "mailboxes", "recipients", "senders", "headers"} {
+	for _, file := range []string{"domains", "mailboxes", "recipients", "senders", "headers", "transport"} {
 		w.render("postfix-"+file, "postfix/"+file)
 	}
 	p := w.start("postfix", programs()["postfix"], "-c", dir, "-d")
 	p.logs = append(p.logs, filepath.Join(dir, "log"))
-	p.greets("127.0.0.11", "2001:db8::11", "127.0.0.21", "127.0.0.22", "127.0.0.23", "127.0.0.26", "127.0.0.27")
+	p.greets("127.0.0.11", "2001:db8::11", "127.0.0.21", "127.0.0.22", "127.0.0.23", "127.0.0.26", "127.0.0.27", "127.0.0.28")
 	return &receiver{
 		program: p, lineEnd: "\n",
 		mailbox: func(address string) string { return filepath.Join(dir, "mail", address) },
