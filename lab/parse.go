@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,12 +14,13 @@ import (
 	"sternpost/resolver/dnstest"
 )
 
-// file is the form of a scenario file.
+// file is the form of a scenario file. What stands in a table is read by the parser itself: the TOML reader does not know in which of several tables of one name
+// a value of the wrong kind stands.
 type file struct {
 	Title         string
 	About         string
 	Seed          uint64
-	Lasts         any // a duration, as At and Every
+	Lasts         any // a duration
 	Configuration string
 	Zone          string
 	Host          []hostTable
@@ -26,29 +28,11 @@ type file struct {
 	Message       []messageTable
 }
 
-type hostTable struct {
-	Name      string
-	Address   string
-	Behaviour []string
-}
+type hostTable struct{ Name, Address, Behaviour any }
 
-type dnsTable struct {
-	Name  string
-	Type  string
-	Fault string
-}
+type dnsTable struct{ Name, Type, Fault any }
 
-type messageTable struct {
-	At      any
-	Every   any
-	Repeat  int
-	From    string
-	To      []string
-	Subject string
-	Size    int
-	Text    string
-	Expect  []string
-}
+type messageTable struct{ At, Every, Repeat, From, To, Subject, Size, Text, Expect any }
 
 // Bounds of a scenario.
 const (
@@ -89,10 +73,16 @@ func Parse(name, text string) (Scenario, error) {
 	return s, errors.Join(p.told...)
 }
 
+// kindError is how the TOML reader tells a value of the wrong kind.
+var kindError = regexp.MustCompile(`^toml: line (\d+) \(last key "([^"]*)"\): (?:incompatible types: )?(.*)$`)
+
 // syntaxError puts name and line in front of what the TOML reader says.
 func syntaxError(name string, err error) error {
 	parse := new(toml.ParseError)
 	if !errors.As(err, parse) {
+		if match := kindError.FindStringSubmatch(err.Error()); match != nil {
+			return fmt.Errorf("%s:%s: %s: %s", name, match[1], match[2], match[3])
+		}
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	message := parse.Message
@@ -156,19 +146,19 @@ func (p *parser) hosts(s *Scenario) {
 
 // host gives one host table to the addresses that it names.
 func (p *parser) host(s *Scenario, key string, table hostTable, named map[string]int) {
-	name := table.Name + table.Address
-	if (table.Name == "") == (table.Address == "") {
+	name, address := p.text(key+".name", table.Name), p.text(key+".address", table.Address)
+	if (name == "") == (address == "") {
 		p.wrong(key, "a host has a name or an address")
 		return
 	}
-	behaviour, err := ParseBehaviour(table.Behaviour)
+	behaviour, err := ParseBehaviour(p.texts(key+".behaviour", table.Behaviour))
 	if err != nil {
 		p.wrong(key+".behaviour", "%w", err)
 	}
 	found := false
 	for i := range s.Hosts {
 		h := &s.Hosts[i]
-		if !h.called(name) {
+		if !h.called(name + address) {
 			continue
 		}
 		found = true
@@ -176,12 +166,12 @@ func (p *parser) host(s *Scenario, key string, table hostTable, named map[string
 			p.wrong(key, "the host at %s is described twice", h.Address)
 		}
 		h.Behaviour = behaviour
-		if table.Name != "" {
-			h.Name = strings.ToLower(strings.TrimSuffix(table.Name, "."))
+		if name != "" {
+			h.Name = strings.ToLower(strings.TrimSuffix(name, "."))
 		}
 	}
 	if !found {
-		p.wrong(key, "the zone has no address for %s", name)
+		p.wrong(key, "the zone has no address for %s", name+address)
 	}
 }
 
@@ -189,28 +179,14 @@ func (p *parser) host(s *Scenario, key string, table hostTable, named map[string
 func (p *parser) faults(s *Scenario) {
 	for n, table := range p.file.DNS {
 		key := fmt.Sprintf("dns[%d]", n)
-		if table.Name == "" {
+		f := Fault{Name: p.text(key+".name", table.Name), Type: strings.ToUpper(p.text(key+".type", table.Type)), Text: p.text(key+".fault", table.Fault)}
+		if f.Name == "" {
 			p.wrong(key, `dns needs a name, "*" for all`)
 		}
-		f := Fault{Name: table.Name, Type: strings.ToUpper(table.Type), Text: table.Fault}
 		if f.Type == "" {
 			f.Type = "*"
 		}
-		all, err := words(table.Fault)
-		if err == nil {
-			f.Window, all, err = cutWindow(all)
-		}
-		var texts []string
-		for _, w := range all {
-			texts = append(texts, w.text)
-		}
-		if err == nil && len(texts) == 0 {
-			err = fmt.Errorf("dns needs a fault, such as SERVFAIL until 10m")
-		}
-		if err == nil {
-			f.Fault, err = dnstest.ParseFault(texts...)
-		}
-		if err != nil {
+		if err := f.parse(); err != nil {
 			p.wrong(key+".fault", "%w", err)
 		}
 		for _, other := range s.Faults {
@@ -222,22 +198,38 @@ func (p *parser) faults(s *Scenario) {
 	}
 }
 
+// parse reads the words of dnstest and a window.
+func (f *Fault) parse() error {
+	all, err := words(f.Text)
+	if err != nil {
+		return err
+	}
+	if f.Window, all, err = cutWindow(all); err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("dns needs a fault, such as SERVFAIL until 10m")
+	}
+	var texts []string
+	for _, w := range all {
+		texts = append(texts, w.text)
+	}
+	f.Fault, err = dnstest.ParseFault(texts...)
+	return err
+}
+
 // messages reads the mail, each table as often as it repeats.
 func (p *parser) messages(s *Scenario) {
 	for n, table := range p.file.Message {
 		key := fmt.Sprintf("message[%d]", n)
-		times := max(1, table.Repeat)
-		switch {
-		case table.Repeat < 0 || len(s.Messages)+times > mostSent:
+		times := max(1, p.number(key+".repeat", table.Repeat, mostSent))
+		if len(s.Messages)+times > mostSent {
 			p.wrong(key+".repeat", "a scenario has at most %d messages", mostSent)
-			continue
-		case table.Size < 0 || table.Size > mostSize:
-			p.wrong(key+".size", "a body has at most %d octets", mostSize)
 			continue
 		}
 		for i := range times {
 			told := len(p.told)
-			s.Messages = append(s.Messages, p.message(s, key, table, i))
+			s.Messages = append(s.Messages, p.message(key, table, i, len(s.Messages)+1))
 			if len(p.told) > told {
 				break // the others have the same mistakes
 			}
@@ -245,12 +237,13 @@ func (p *parser) messages(s *Scenario) {
 	}
 }
 
-// message reads the ith of a table. {n} stands for its number, from 1.
-func (p *parser) message(s *Scenario, key string, table messageTable, i int) Message {
-	number := func(text string) string { return strings.ReplaceAll(text, "{n}", fmt.Sprint(i+1)) }
+// message reads the ith of a table. {n} stands for its number there, from 1.
+func (p *parser) message(key string, table messageTable, i, number int) Message {
+	fill := func(text string) string { return strings.ReplaceAll(text, "{n}", fmt.Sprint(i+1)) }
 	m := Message{
 		At:      p.duration(key+".at", table.At) + time.Duration(i)*p.duration(key+".every", table.Every),
-		Subject: number(table.Subject), Size: table.Size, Text: number(table.Text),
+		Subject: fill(p.text(key+".subject", table.Subject)), Size: p.number(key+".size", table.Size, mostSize),
+		Text: fill(p.text(key+".text", table.Text)),
 	}
 	if m.Subject == "" {
 		m.Subject = "a message of the lab"
@@ -259,41 +252,33 @@ func (p *parser) message(s *Scenario, key string, table messageTable, i int) Mes
 		p.wrong(key+".subject", "a subject has one line")
 	}
 	var err error
-	if m.From, err = mail.ParseReversePath(number(table.From)); err != nil {
+	if m.From, err = mail.ParseReversePath(fill(p.text(key+".from", table.From))); err != nil {
 		p.wrong(key+".from", "%w", err)
 	}
-	if len(table.To) == 0 {
-		p.wrong(key, "a message goes to somebody")
-	}
-	for _, to := range table.To {
-		address, err := mail.ParseAddress(number(to))
+	for _, to := range p.texts(key+".to", table.To) {
+		address, err := mail.ParseAddress(fill(to))
 		if err != nil {
 			p.wrong(key+".to", "%w", err)
 		}
 		m.To = append(m.To, address)
 	}
-	for _, text := range table.Expect {
-		e, err := ParseExpectation(number(text))
-		e.Message, e.subject = len(s.Messages)+1, m.Subject
-		if err == nil && !slices.Contains(m.To, e.Recipient) {
-			err = fmt.Errorf("%q: the message does not go to %s", text, e.Recipient)
-		}
-		if err != nil {
-			p.wrong(key+".expect", "%w", err)
-		}
-		m.Expect = append(m.Expect, e)
+	if len(m.To) == 0 {
+		p.wrong(key, "a message goes to somebody")
+	}
+	for _, text := range p.texts(key+".expect", table.Expect) {
+		m.Expect = append(m.Expect, p.expectation(key+".expect", fill(text), m, number))
 	}
 	return m
 }
 
-// duration reads a duration or a number of seconds; none is 0.
-func (p *parser) duration(key string, value any) time.Duration {
-	if value == nil {
-		return 0
+func (p *parser) expectation(key, text string, m Message, number int) Expectation {
+	e, err := ParseExpectation(text)
+	e.Message, e.subject = number, m.Subject
+	if err == nil && !slices.Contains(m.To, e.Recipient) {
+		err = fmt.Errorf("%q: the message does not go to %s", text, e.Recipient)
 	}
-	d, err := parseDuration(fmt.Sprint(value))
 	if err != nil {
 		p.wrong(key, "%w", err)
 	}
-	return d
+	return e
 }

@@ -44,6 +44,7 @@ type Report struct {
 	Action    string // failed, delayed, delivered, relayed, expanded
 	Status    mail.Status
 	Text      string // the words for people and the diagnostic
+	Subject   string // of the message that it is about; empty: not known
 	Since     time.Duration
 }
 
@@ -101,7 +102,7 @@ func (s *Sight) of(e Expectation) (copies []Copy, refusals []Refusal, reports []
 		}
 	}
 	for _, r := range s.reports {
-		if same(r.Recipient, e.Recipient) {
+		if same(r.Recipient, e.Recipient) && (e.subject == "" || r.Subject == "" || e.subject == r.Subject) {
 			reports = append(reports, r)
 		}
 	}

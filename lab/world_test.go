@@ -1,11 +1,25 @@
 package lab
 
 import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
 	"net/smtp"
+	"net/textproto"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"sternpost/delivery/smtptest"
+	"sternpost/mail"
 )
 
 func TestPrimaryDownOnLoopback(t *testing.T) {
@@ -91,4 +105,216 @@ func trySend(c *smtp.Client, from, to string, content []byte) error {
 		return err
 	}
 	return body.Close()
+}
+
+func TestChanceGoesBySeedNotByOrder(t *testing.T) {
+	ask := func(seed string, order []int) map[int]int {
+		answers := map[int]int{}
+		synctest.Test(t, func(t *testing.T) {
+			text := strings.Replace(oneHost("550 for 50 percent", "450 for 50 percent"), "seed = 7", "seed = "+seed, 1)
+			c := dialHost(t, NewAt(t, text, Memory(&smtptest.Network{}, 25)).World, "mx.test")
+			defer c.Close()
+			if err := c.Mail("a@c.test"); err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range order {
+				err := c.Rcpt(fmt.Sprintf("u%d@mx.test", n))
+				answers[n] = answers[n]*1000 + codeOfError(err)
+			}
+		})
+		return answers
+	}
+	forth, back := []int{}, []int{}
+	for n := range 200 {
+		forth, back = append(forth, n, n, n), append([]int{199 - n, 199 - n, 199 - n}, back...)
+	}
+	slices.Reverse(back)
+	first := ask("7", forth)
+	if again := ask("7", back); !maps.Equal(first, again) {
+		t.Error("another order gives other answers")
+	}
+	if other := ask("8", forth); maps.Equal(first, other) {
+		t.Error("another seed gives the same answers")
+	}
+	kinds := map[int]int{}
+	for _, codes := range first {
+		kinds[codes]++
+	}
+	if bad := kinds[550550550]; bad < 70 || bad > 130 {
+		t.Errorf("%d of 200 are refused for good, want about half", bad)
+	}
+	if len(kinds) != 9 { // 550 always, or each of three times 450 or 250
+		t.Errorf("the answers are %v", kinds)
+	}
+}
+
+func codeOfError(err error) int {
+	if refused := new(textproto.Error); errors.As(err, &refused) {
+		return refused.Code
+	}
+	return 250
+}
+
+func TestDoorOnLoopback(t *testing.T) {
+	w := New(t, oneHost("up"))
+	addr, err := w.Addr("mx.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := func(patience time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		conn, err := w.Dial(ctx, "tcp", addr)
+		if err == nil {
+			defer conn.Close()
+			_, err = bufio.NewReader(conn).ReadString('\n')
+		}
+		return err
+	}
+	for range 2 { // it comes back each time
+		for _, c := range []struct {
+			reach Reach
+			want  error
+		}{{ReachUp, nil}, {ReachTimeout, context.DeadlineExceeded}, {ReachRefused, syscall.ECONNREFUSED}, {ReachTimeout, context.DeadlineExceeded}, {ReachUp, nil}} {
+			if err := w.hosts[0].door.set(c.reach); err != nil {
+				t.Fatal(err)
+			}
+			patience := time.Minute
+			if c.reach == ReachTimeout {
+				patience = 100 * time.Millisecond
+			}
+			err := dial(patience)
+			if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+				err = context.DeadlineExceeded
+			}
+			if !errors.Is(err, c.want) {
+				t.Errorf("%s: %v, want %v", c.reach, err, c.want)
+			}
+		}
+	}
+}
+
+func TestPortsThatAreTaken(t *testing.T) {
+	w := New(t, "no-mx")
+	s := w.Scenario()
+	if other, err := Open(s, Loopback(w.Port(), "127.0.0.1:0")); err == nil || !strings.Contains(err.Error(), "does another lab run?") {
+		t.Errorf("the same port: %v, %v", other, err)
+	}
+	if other, err := Open(s, Loopback(0, w.DNS().Addr())); err == nil || !strings.Contains(err.Error(), "the DNS server cannot listen") {
+		t.Errorf("the same DNS port: %v, %v", other, err)
+	}
+	for _, place := range []Place{Loopback(-1, "127.0.0.1:0"), Loopback(70000, "127.0.0.1:0"), Memory(&smtptest.Network{}, 0)} {
+		if _, err := Open(s, place); err == nil || !strings.Contains(err.Error(), "is no port") {
+			t.Errorf("%+v: %v", place, err)
+		}
+	}
+}
+
+func TestFaultsOfDNSComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		w := NewAt(t, "dns-trouble", Memory(&smtptest.Network{}, 25), Watch(func(e Event) {
+			if e.Kind == EventFault || e.Kind == EventQuestion {
+				told = append(told, e.Line+": "+e.Reply)
+			}
+		}))
+		r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
+			return w.DNS().Dial(ctx, "tcp", address) // a pipe is a stream to the resolver
+		}}
+		if _, err := r.LookupMX(t.Context(), "servfail.test."); err == nil {
+			t.Error("there is an answer at once")
+		}
+		time.Sleep(11 * time.Minute)
+		mx, err := r.LookupMX(t.Context(), "servfail.test.")
+		if err != nil || mx[0].Host != "mx.servfail.test." {
+			t.Errorf("after ten minutes: %v, %v", mx, err)
+		}
+		for _, want := range []string{"servfail.test MX: SERVFAIL until 10m: ", "servfail.test MX: SERVFAIL 0", "servfail.test MX answers again: ", "servfail.test MX: NOERROR 1"} {
+			if !slices.Contains(told, want) {
+				t.Errorf("%q was not told: %q", want, told)
+			}
+		}
+	})
+}
+
+func TestEventsTellTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		number := 0
+		w := NewAt(t, oneHost("550 for bad@.*"), Memory(&smtptest.Network{}, 25), Watch(func(e Event) {
+			if number++; e.Number != number || e.Host != "mx.test" || e.Address != "127.0.1.1" || e.Connection != 1 || e.At.IsZero() {
+				t.Errorf("event %+v", e)
+			}
+			text := fmt.Sprintf("%s %s %s %s %s", e.Kind, e.Line, e.From, e.Recipient, e.Reply)
+			if e.Message != nil {
+				text = fmt.Sprintf("message %d %s %v %s %v", e.Message.Number, e.Message.From, e.Message.To, e.Message.Subject, e.Message.Accepted)
+			}
+			told = append(told, strings.Join(strings.Fields(text), " "))
+		}))
+		c := dialHost(t, w.World, "mx.test")
+		if err := c.StartTLS(&tls.Config{RootCAs: w.Authority().Roots(), ServerName: "mx.test", Time: time.Now}); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(c.Mail("a@c.test"), c.Rcpt("b@mx.test")); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Rcpt("bad@mx.test"); err == nil {
+			t.Error("bad is taken")
+		}
+		body, err := c.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(body, "Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\n\nhi\n")
+		if err := body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c.Quit() // the server closes first, which TLS complains of
+		synctest.Wait()
+		want := []string{
+			"connected", "tls TLS 1.3", "command MAIL FROM:<a@c.test> BODY=8BITMIME SMTPUTF8", "recipient a@c.test b@mx.test 250 2.1.5 OK",
+			"recipient a@c.test bad@mx.test 550 5.1.1 no such user here", "message 1 a@c.test [b@mx.test] grüße true", "reply 221 2.0.0 bye", "ended quit",
+		}
+		for _, line := range want {
+			if !slices.Contains(told, line) {
+				t.Errorf("%q was not told: %q", line, told)
+			}
+		}
+		got := w.Messages()
+		if len(got) != 1 || !got[0].TLS || got[0].Disposition() != mail.Delivered || !strings.Contains(string(got[0].Content), "hi\r\n") {
+			t.Errorf("messages %+v", got)
+		}
+	})
+}
+
+func TestWhatIsKeptIsBounded(t *testing.T) {
+	k := &kept{}
+	for n := range mostMessages + 10 {
+		k.add(&Received{Content: []byte{byte(n)}})
+	}
+	if len(k.messages) != mostMessages || k.messages[0].Number != 11 || k.octets != mostMessages {
+		t.Errorf("%d messages from %d, %d octets", len(k.messages), k.messages[0].Number, k.octets)
+	}
+	k.add(&Received{Content: make([]byte, mostOctets)})
+	if len(k.messages) != 1 || k.octets != mostOctets {
+		t.Errorf("%d messages, %d octets beside one that fills it all", len(k.messages), k.octets)
+	}
+}
+
+func TestWaitMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := NewAt(t, oneHost(), Memory(&smtptest.Network{}, 25))
+		go func() {
+			time.Sleep(time.Minute)
+			send(t, dialHost(t, w.World, "mx.test"), "a@c.test", "b@mx.test", []byte("hi\r\n"))
+		}()
+		if got, err := w.WaitMessages(t.Context(), 1); err != nil || len(got) != 1 || got[0].Since != time.Minute {
+			t.Errorf("%+v, %v", got, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := w.WaitMessages(ctx, 2); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the second message: %v", err)
+		}
+	})
 }
