@@ -17,12 +17,12 @@ import (
 
 // What a probe costs at most, whatever the DNS of a stranger says.
 const (
-	maxProbed    = 100              // addresses
-	probeStage   = 30 * time.Second // each stage up to RCPT
-	probeAddress = 90 * time.Second // all stages of one address together
+	maxProbed    = 100             // addresses
+	probeStage   = time.Minute     // each stage up to RCPT
+	probeAddress = 2 * time.Minute // all stages of one address together
 )
 
-// ProbeConfig is c with the patience of somebody who waits for the result: no stage up to RCPT has more than 30 seconds. All the rest stays.
+// ProbeConfig is c with the patience of somebody who waits for the result: no stage up to RCPT has more than a minute. All the rest stays.
 func ProbeConfig(c Config) Config {
 	t := &c.Timeouts
 	for _, limit := range []*time.Duration{&t.Connect, &t.Greeting, &t.Hello, &t.StartTLS, &t.Auth, &t.Mail, &t.Rcpt} {

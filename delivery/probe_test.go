@@ -230,7 +230,7 @@ func TestProbeThrough(t *testing.T) {
 		w.serve("192.0.2.2", "rcpt 554 5.7.1 relay denied")
 		for _, through := range []string{"2", "mx2.test", "MX2.test."} {
 			p := w.probe(func(r *ProbeRequest) { r.Through = through })
-			if got := answers(p); got != "mx1.test skipped, mx2.test refuses" || p.Verdict != VerdictLost || codes(p) != "mx2.test refused, mx2.test no-starttls-anywhere" {
+			if got := answers(p); got != "mx1.test skipped, mx2.test refuses" || p.Verdict != VerdictLost || codes(p) != "mx2.test refuses-relay, mx2.test no-starttls-anywhere" {
 				t.Errorf("through %s: %s, %s, %s", through, got, p.Verdict, codes(p))
 			}
 		}

@@ -76,7 +76,7 @@ func (c *comparison) judgeCertificate(h probedHost, a ProbedHost) {
 		case FaultWrongName:
 			c.find(level, "certificate-wrong-name", h, fmt.Sprintf("The certificate of %s is for %s.", h.name(), certificateNames(leaf)), "It must have the name of the MX record. "+strict)
 		case FaultUntrusted:
-			c.find(level, "certificate-untrusted", h, fmt.Sprintf("The certificate of %s is vouched for by nobody we know (issuer %s).", h.name(), mail.Escape(leaf.Issuer)),
+			c.find(level, "certificate-untrusted", h, fmt.Sprintf("The certificate of %s is signed by no authority that is trusted here (issuer %s).", h.name(), mail.Escape(leaf.Issuer)),
 				"Take one of a public authority, and send the whole chain. "+strict)
 		}
 	}

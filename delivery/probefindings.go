@@ -209,7 +209,7 @@ func greylists(r ProbedReply) bool {
 func (c *comparison) compareRefusal(h probedHost, s ProbedHost) {
 	text := fmt.Sprintf("%s refuses the mail for good: %s.", h.name(), s.why())
 	switch {
-	case deniesRelay(s.ProbedReply) && c.others(h, accepts):
+	case deniesRelay(s.ProbedReply):
 		c.find(resolver.LevelError, "refuses-relay", h, text,
 			"It does not know that it takes mail for the domain (Postfix: relay_domains, Exim: relay_to_domains): mail that comes to it is returned.")
 	case c.others(h, accepts):
@@ -246,25 +246,21 @@ func (c *comparison) compareAddresses(h probedHost) {
 	}
 }
 
-// compareUnknown compares what hosts say of an address that nobody has. The hosts of the lowest preference know whom there is.
+// compareUnknown compares what hosts say of an address that nobody has: where one knows who is there, the others should.
 func (c *comparison) compareUnknown(h probedHost) {
 	s := h.speaker()
 	if s.Unknown == nil || s.Unknown.Answer != AnswerAccepts && s.Unknown.Answer != AnswerRefuses {
 		return
 	}
-	other := AnswerRefuses
-	if s.Unknown.Answer == AnswerRefuses {
-		other = AnswerAccepts
-	}
-	differ := c.others(h, func(o ProbedHost) bool { return o.Unknown != nil && o.Unknown.Answer == other })
+	knows := func(o ProbedHost) bool { return accepts(o) && o.Unknown != nil && o.Unknown.Answer == AnswerRefuses }
 	switch {
-	case s.Unknown.Answer == AnswerAccepts && differ:
+	case s.Unknown.Answer == AnswerAccepts && c.others(h, knows):
 		c.find(resolver.LevelError, "takes-unknown-users", h,
 			fmt.Sprintf("%s takes mail for %s, whom nobody knows and another exchanger refuses.", h.name(), mail.Escape(c.Unknown.String())),
 			"It will have to send failure reports to forged senders (backscatter). Let it know the recipients (Postfix: relay_recipient_maps) or ask the primary before it accepts.")
 	case s.Unknown.Answer == AnswerAccepts:
 		c.find(resolver.LevelNotice, "catch-all", h, fmt.Sprintf("%s takes mail for %s, whom nobody knows.", h.name(), mail.Escape(c.Unknown.String())), "")
-	case !differ && s.Answer == AnswerRefuses:
+	case s.Unknown.Answer == AnswerRefuses && s.Answer == AnswerRefuses:
 		c.find(resolver.LevelNotice, "refuses-everybody", h, fmt.Sprintf("%s refuses an invented address as it refuses %s.", h.name(), mail.Escape(c.Recipient.String())), "")
 	}
 }

@@ -69,27 +69,27 @@ func (c *comparison) works(takes []ProbedHost) (Verdict, string) {
 		names = append(names, mail.Escape(h.Host))
 	}
 	who := strings.Join(names, " or ")
-	broken, warnings := c.count(resolver.LevelError), c.count(resolver.LevelWarning)
+	var broken []string
+	warned := false
+	for _, f := range c.Findings {
+		warned = warned || f.Level == resolver.LevelWarning
+		if f.Level == resolver.LevelError {
+			broken = append(broken, strings.TrimSpace(mail.Escape(f.Host)+" "+f.Code))
+		}
+	}
 	switch {
-	case broken > 1:
-		return VerdictBroken, fmt.Sprintf("Mail goes to %s now, but %d things are broken.", who, broken)
-	case broken == 1:
-		return VerdictBroken, fmt.Sprintf("Mail goes to %s now, but one thing is broken.", who)
-	case warnings > 0:
+	case len(broken) > maxNamed:
+		return VerdictBroken, fmt.Sprintf("Mail goes to %s now, but %d things are broken.", who, len(broken))
+	case len(broken) > 0:
+		return VerdictBroken, fmt.Sprintf("Mail goes to %s now, but something is broken: %s.", who, strings.Join(broken, ", "))
+	case warned:
 		return VerdictWell, fmt.Sprintf("Mail goes to %s, and nothing is broken; see the warnings.", who)
 	}
 	return VerdictWell, fmt.Sprintf("All is well: mail goes to %s.", who)
 }
 
-func (c *comparison) count(l resolver.Level) int {
-	n := 0
-	for _, f := range c.Findings {
-		if f.Level == l {
-			n++
-		}
-	}
-	return n
-}
+// maxNamed is how many broken things the verdict names.
+const maxNamed = 3
 
 // nowhere is the verdict on a domain without a host to ask.
 func (c *comparison) nowhere() (Verdict, string) {

@@ -28,7 +28,7 @@ type probeCommand struct {
 	Save    string        `placeholder:"FILE" help:"Keep the result, as JSON, for a later --compare."`
 	Compare string        `placeholder:"FILE" help:"Tell what changed since the result in FILE."`
 	Pause   time.Duration `default:"1s" placeholder:"1s" help:"The pause between two sessions."`
-	Budget  time.Duration `default:"10m" placeholder:"10m" help:"The time for all hosts together; one address has 90 seconds, a stage 30."`
+	Budget  time.Duration `default:"10m" placeholder:"10m" help:"The time for all hosts together; one address has two minutes, a stage of it one."`
 	Verbose bool          `short:"v" help:"Show every stage with its reply, the extensions and the certificates."`
 }
 
@@ -185,9 +185,8 @@ func asking(sh *shell) func(string, netip.Addr) {
 	if !bool(p) || sh.json {
 		return nil
 	}
-	return func(host string, ip netip.Addr) {
-		fmt.Fprintf(sh.stderr, "%s\n", p.faint("asking "+placeText(host, ip, 0)+"; Ctrl-C ends it and tells what is known"))
-	}
+	fmt.Fprintln(sh.stderr, p.faint("Ctrl-C ends it and tells what is known."))
+	return func(host string, ip netip.Addr) { fmt.Fprintln(sh.stderr, p.faint("asking "+placeText(host, ip, 0))) }
 }
 
 // nobody is a local-part that nobody has.

@@ -22,7 +22,8 @@ func (s probeStory) tell(bare bool) {
 	if bare {
 		s.wrapped("A bare domain: its postmaster is asked for, whom every domain must have (RFC 5321 s4.5.1).")
 	}
-	s.wrapped(fmt.Sprintf("Asked as %s, for mail from <%s>. %s", s.Hostname, s.Sender, s.promise()))
+	s.wrapped(fmt.Sprintf("Asked as %s, for mail from <%s>.", s.Hostname, s.Sender))
+	s.wrapped(s.promise())
 	if sentence := ruleSentence(s.Rule); sentence != "" {
 		fmt.Fprintf(s.w, "%s\n", sentence)
 	}

@@ -214,7 +214,8 @@ func (s story) tls(t *mail.TLS) {
 	} else {
 		text += ", certificate not verified"
 	}
-	fmt.Fprintf(s.w, "%27s%s\n", "", text)
+	const indent = 27
+	fmt.Fprintf(s.w, "%*s%s\n", indent, "", wrapAfter(text, ", ", columns-indent, strings.Repeat(" ", indent)))
 	if t.Error != "" {
 		fmt.Fprintf(s.w, "%27s%s\n", "", s.paint.faint("("+plain(t.Error)+")"))
 	}
