@@ -152,13 +152,7 @@ func (c *Classifier) Classify(f Failure) Verdict {
 	}
 	v.Cause = v.Category
 	v.Sentence, v.Action = f.fill(m.sentence), f.fill(m.action)
-	if meant, ok := f.typo(v); ok {
-		is := " takes no mail; "
-		if strings.Contains(f.Reason, "does not exist") {
-			is = " does not exist; "
-		}
-		v.Sentence, v.Action = mail.Escape(string(f.Domain))+is+string(meant)+" may be meant.", "Correct the address, if it is a slip: "+string(meant)+" for "+mail.Escape(string(f.Domain))+"."
-	}
+	f.name(&v)
 	// Not anywhere in it: the rest of a reason may quote a stranger.
 	if strings.HasPrefix(f.Reason, journal.LifetimeEnded) || strings.HasPrefix(f.Reason, journal.NeverReached) {
 		v = f.expired(v)
@@ -170,6 +164,19 @@ func (c *Classifier) Classify(f Failure) Verdict {
 		v.Link = c.page(f)
 	}
 	return v
+}
+
+// name says more of a domain that has no hosts: whether it exists, and which may be meant.
+func (f Failure) name(v *Verdict) {
+	domain, is := mail.Escape(string(f.Domain)), "takes no mail"
+	if v.Rule == ruleHostUnknown && strings.Contains(f.Reason, string(f.Domain)+" does not exist") {
+		is = "does not exist"
+		v.Sentence = "The domain " + domain + " does not exist."
+	}
+	if meant, ok := f.typo(*v); ok {
+		v.Sentence = domain + " " + is + "; " + string(meant) + " may be meant."
+		v.Action = "Correct the address, if it is a slip: " + string(meant) + " for " + domain + "."
+	}
 }
 
 // typo is the well-known domain that may be meant by one for which the DNS has no hosts.

@@ -2,6 +2,8 @@ package console
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -107,10 +109,12 @@ func (c *Console) why(w http.ResponseWriter, r *http.Request) error {
 // story finds out what a text names: an id is 13 letters and digits without a dot, a Message-ID stands in its brackets, an address has an @.
 func (c *Console) story(ctx context.Context, what string) (Why, error) {
 	if id, err := queue.ParseID(what); err == nil {
-		return c.whyMessage(ctx, id)
+		told, err := c.whyMessage(ctx, id)
+		return told, unknown(err)
 	}
 	if messageID, ok := strings.CutPrefix(what, "<"); ok && strings.HasSuffix(messageID, ">") {
-		return c.whyMessageID(ctx, strings.TrimSuffix(messageID, ">"))
+		told, err := c.whyMessageID(ctx, strings.TrimSuffix(messageID, ">"))
+		return told, unknown(err)
 	}
 	if a, err := mail.ParseAddress(what); err == nil {
 		return c.whyPlace(ctx, Why{About: WhyAddress, Subject: a.String()}, a.String(), a.Domain)
@@ -120,6 +124,14 @@ func (c *Console) story(ctx context.Context, what string) (Why, error) {
 		return Why{}, refuse("what: %q is not the id of a message, nor a Message-ID in its brackets, nor an address, nor a domain", what)
 	}
 	return c.whyPlace(ctx, Why{About: WhyDomain, Subject: string(d)}, "", d)
+}
+
+// unknown says more of a message that is not found.
+func unknown(err error) error {
+	if errors.Is(err, queue.ErrNotFound) {
+		return fmt.Errorf("%w, and the journal knows of none in the time that it is kept (queue.journal_days)", err)
+	}
+	return err
 }
 
 func (c *Console) whyMessage(ctx context.Context, id queue.ID) (Why, error) {

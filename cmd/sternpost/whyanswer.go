@@ -2,13 +2,14 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"sternpost/console"
 	"sternpost/mail"
 )
 
-// mostAnswers is of how many recipients the first lines of a story tell; all are told of below.
+// mostAnswers is of how many recipients the first lines of a story tell: all are told of below.
 const mostAnswers = 3
 
 // nobodyText is what is wrong with a dead destination.
@@ -16,17 +17,36 @@ const nobodyText = "no host could be reached, or would talk to us"
 
 // answers are the first lines of the story of a message: what became of it for each recipient, or what comes next.
 func (y whyStory) answers() {
-	for i, s := range y.told.Standing {
-		if i == mostAnswers {
-			fmt.Fprintf(y.w, "and %s more, see below\n", count(len(y.told.Standing)-i, "recipient"))
-			return
-		}
+	list := y.told.Standing
+	if len(list) > mostAnswers {
+		fmt.Fprintf(y.w, "%s: %s\n", count(len(list), "recipient"), states(list))
+		list = slices.DeleteFunc(slices.Clone(list), func(s console.Standing) bool { return s.State == "delivered" })
+		list = list[:min(len(list), mostAnswers)]
+	}
+	for _, s := range list {
 		word, colour, text := y.answer(s)
 		y.say(word, colour, text)
 		if s.State != "delivered" && s.Advice != "" {
 			fmt.Fprintf(y.w, "  %s\n", wrapAfter("To do: "+plain(s.Advice), " ", columns-2, "  "))
 		}
 	}
+}
+
+// states counts recipients by where they stand.
+func states(list []console.Standing) string {
+	var parts []string
+	for _, state := range []string{"failed", "held", "pending", "removed", "delivered"} {
+		n, word := 0, strings.Replace(state, "pending", "waiting", 1)
+		for _, s := range list {
+			if s.State == state {
+				n++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, word))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // say prints a word in its colour, and a text behind it, broken at 80 columns.
@@ -102,6 +122,9 @@ func (y whyStory) answerPlace() {
 	switch {
 	case n == 0 && p.Plan != nil && len(p.Plan.Outcomes) > 0:
 		y.say("No mail can go", y.paint.bad, " to "+subject+" now: "+p.Plan.Outcomes[0].Reason+".")
+		if !strings.Contains(subject, ".") {
+			fmt.Fprintln(y.w, "  (The id of a message would have 13 letters and digits.)")
+		}
 	case n == 0:
 		y.say("Nothing waits", y.paint.good, " for "+subject+"."+wouldGo(p))
 	case p.Queued != nil && p.Queued.Health == console.HealthDead:

@@ -162,16 +162,41 @@ func (y whyStory) probes() {
 	if n := y.told.MoreProbes; n > 0 {
 		fmt.Fprintf(y.w, "  %s\n", y.paint.faint(fmt.Sprintf("%d times before these:", n)))
 	}
-	for _, e := range y.told.Probes {
-		place := e.Domain
-		if e.Host != "" {
-			place = e.Host
+	for list := y.told.Probes; len(list) > 0; {
+		n := alike(list)
+		y.probe(list[:n])
+		list = list[n:]
+	}
+}
+
+// alike is how many of the first probes came to the same.
+func alike(list []console.Event) int {
+	for i, e := range list {
+		if probeText(e) != probeText(list[0]) {
+			return i
 		}
-		text := fmt.Sprintf("%s  %s, %s: %s", e.Time.UTC().Format("2006-01-02 15:04:05Z"), mail.Escape(place), e.Stage, saidText(e))
-		fmt.Fprintf(y.w, "  %s\n", wrapAfter(plain(text), " ", columns-2, strings.Repeat(" ", 24)))
-		if e.Attempt != nil {
-			y.tree(*e.Attempt)
-		}
+	}
+	return len(list)
+}
+
+func probeText(e console.Event) string {
+	place := e.Domain
+	if e.Host != "" {
+		place = e.Host
+	}
+	return fmt.Sprintf("%s, %s: %s", mail.Escape(place), e.Stage, saidText(e))
+}
+
+// probe prints probes that came to the same, and the tree of the last where it has one.
+func (y whyStory) probe(list []console.Event) {
+	first, last := list[0], list[len(list)-1]
+	at := first.Time.UTC().Format("2006-01-02 15:04:05Z")
+	if len(list) > 1 {
+		at += fmt.Sprintf(" until %s, %d times", last.Time.UTC().Format("2006-01-02 15:04:05Z"), len(list))
+	}
+	fmt.Fprintf(y.w, "  %s\n    %s\n", at, wrapAfter(plain(probeText(last)), " ", columns-4, "    "))
+	if last.Attempt != nil {
+		y.tree(*last.Attempt)
 	}
 }
 
