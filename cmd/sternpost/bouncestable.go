@@ -25,7 +25,7 @@ const (
 
 // bouncesText prints failures as a table, each in two lines, as they come.
 func bouncesText(sh *shell, events iter.Seq2[console.Event, error], b bouncesListCommand) error {
-	rows := bounceRows{sh.stdout, paintFor(sh.stdout, sh.environ), b.Verbose}
+	rows := bounceRows{w: sh.stdout, paint: paintFor(sh.stdout, sh.environ), verbose: b.Verbose}
 	n := 0
 	for e, err := range events {
 		if err != nil {
@@ -50,6 +50,7 @@ type bounceRows struct {
 	w io.Writer
 	paint
 	verbose bool
+	before  string // the sentence of the row before: it is not said twice; empty: each row says its own
 }
 
 func (b bounceRows) heading() {
@@ -99,6 +100,9 @@ func (b bounceRows) meaning(e console.Event) string {
 	if e.Hard {
 		name += ", hard"
 		visible += len(", hard")
+	}
+	if e.Sentence != "" && e.Sentence == b.before {
+		return name + ": as above"
 	}
 	sentence := e.Sentence
 	if sentence == "" || e.Category == "unknown" {

@@ -99,11 +99,13 @@ func (y whyStory) next(s console.Standing) string {
 	return strings.TrimLeft(s.Sentence+" It is being tried, or is about to be.", " ")
 }
 
-// alarms prints why more attempts cannot help.
+// alarms prints why more attempts cannot help, where the answers have not said it.
 func (y whyStory) alarms() {
 	var b strings.Builder
 	for _, a := range y.told.Alarms {
-		y.paint.alarm(&b, a)
+		if !slices.ContainsFunc(y.told.Standing, func(s console.Standing) bool { return s.Sentence == a.Sentence }) {
+			y.paint.alarm(&b, a)
+		}
 	}
 	fmt.Fprint(y.w, b.String())
 }

@@ -344,9 +344,10 @@ func (y whyStory) recent() {
 		title, none = "What happened of late, newest last", "nothing that the journal remembers"
 	}
 	y.title(title)
-	rows := bounceRows{y.w, y.paint, y.verbose}
+	rows := bounceRows{w: y.w, paint: y.paint, verbose: y.verbose}
 	for _, e := range y.told.Events {
 		_ = rows.row(e) // into memory
+		rows.before = e.Sentence
 	}
 	if len(y.told.Events) == 0 {
 		fmt.Fprintf(y.w, "  %s\n", none)
