@@ -52,7 +52,7 @@ type Deps struct {
 	// Suppressions is the list of addresses to which nothing is sent. Nil: there is none.
 	Suppressions queue.SuppressionList
 	// Webhooks tells how those who are told of events fare. Nil: there are none.
-	Webhooks func() []Webhook
+	Webhooks Webhooks
 	// Submission is the door for POST /v1/messages; CallerOf tells it who asks. Nil: no mail is taken.
 	Submission http.Handler
 	// Metrics are answered at /metrics. Nil: some of its own, which nobody feeds. They belong to one Console.
@@ -86,7 +86,7 @@ type Console struct {
 	judge        func(journal.Entry) bounce.Verdict
 	outlook      func(context.Context, mail.Domain) (mail.Attempt, string)
 	suppressions queue.SuppressionList
-	webhooks     func() []Webhook
+	webhooks     Webhooks
 	submission   http.Handler
 	metrics      *Metrics
 	log          *zap.Logger

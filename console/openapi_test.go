@@ -68,7 +68,7 @@ func TestDocumentHasEveryKey(t *testing.T) {
 		"Event": Event{}, "BounceList": BounceList{}, "BounceSummary": BounceSummary{}, "Group": Group{}, "Incident": Incident{}, "Alarm": Alarm{}, "IncidentList": IncidentList{},
 		"Why": Why{}, "Standing": Standing{}, "Handover": Handover{}, "Prospect": Prospect{}, "Changed": Changed{}, "Selection": Selection{}, "Problem": Problem{},
 		"Suppression": Suppression{}, "SuppressionList": SuppressionList{}, "NewSuppressions": NewSuppressions{}, "NewSuppression": NewSuppression{},
-		"ChangedSuppressions": ChangedSuppressions{}, "Webhook": Webhook{}, "WebhookList": WebhookList{},
+		"ChangedSuppressions": ChangedSuppressions{}, "Webhook": Webhook{}, "WebhookList": WebhookList{}, "WebhookAside": WebhookAside{}, "WebhookChange": WebhookChange{},
 	} {
 		var want, got []string
 		for _, field := range reflect.VisibleFields(reflect.TypeOf(v)) {

@@ -50,6 +50,7 @@ func (c *Console) known() []route {
 		{"POST", "/v1/suppressions", c.addSuppressions, false},
 		{"DELETE", "/v1/suppressions", c.removeSuppressions, false},
 		{"GET", "/v1/webhooks", c.listWebhooks, false},
+		{"POST", "/v1/webhooks/{action}", c.changeWebhook, false},
 		{"GET", pathDocument, c.describe, true},
 		{"GET", pathMetrics, c.count(), c.config.MetricsWithoutToken},
 		{"GET", pathAlive, c.alive, true},

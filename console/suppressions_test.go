@@ -1,7 +1,9 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -38,8 +40,8 @@ func TestSuppressionsOverHTTP(t *testing.T) {
 	if err := list.Suppress(t.Context(), []queue.Suppression{failed, old}); err != nil {
 		t.Fatal(err)
 	}
-	told := Webhook{Name: "hook", Events: []string{"failed"}, State: "failing", Lag: 5, NextTry: timeOrNull(time.Now())}
-	_, client := startWith(t, DefaultConfig(), Deps{Queue: &fakeQueue{}, Suppressions: list, Webhooks: func() []Webhook { return []Webhook{told} }})
+	told := Webhook{Name: "hook", Events: []string{"failed"}, State: "failing", Lag: 5, Aside: []WebhookAside{{ID: "evt_1", Type: "failed"}}, NextTry: timeOrNull(time.Now())}
+	_, client := startWith(t, DefaultConfig(), Deps{Queue: &fakeQueue{}, Suppressions: list, Webhooks: fakeWebhooks{told}})
 	for _, c := range []struct {
 		method, path, body string
 		status             int
@@ -65,6 +67,12 @@ func TestSuppressionsOverHTTP(t *testing.T) {
 		{"PUT", "/v1/suppressions", "", 405, "use GET or POST or DELETE"},
 		{"GET", "/v1/suppressions", "", 200, `"recipient":"few@b.example"`},
 		{"GET", "/v1/webhooks", "", 200, `{"webhooks":[{"name":"hook","url":"","events":["failed"],"state":"failing","cursor":null,"lag":5,`},
+		{"POST", "/v1/webhooks/test?name=hook", "", 200, `"action":"test","name":"hook","event":"evt_test"`},
+		{"POST", "/v1/webhooks/skip?name=hook", "", 409, "nothing is held up"},
+		{"POST", "/v1/webhooks/retry?name=other", "", 404, "no webhook has this name: other"},
+		{"POST", "/v1/webhooks/dance?name=hook", "", 404, "there is no action dance"},
+		{"POST", "/v1/webhooks/retry", "", 400, "say which webhook is meant"},
+		{"POST", "/v1/webhooks/forget?name=hook", "", 503, ""},
 	} {
 		r := request(t, c.method, c.path, c.body)
 		response, text := ask(t, client, r)
@@ -98,4 +106,21 @@ func TestConsoleWithoutAList(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &list); err != nil || list.Webhooks == nil {
 		t.Errorf("%s: %v", text, err)
 	}
+}
+
+// fakeWebhooks has one endpoint, of which only a test can be asked.
+type fakeWebhooks struct{ one Webhook }
+
+func (f fakeWebhooks) List() []Webhook { return []Webhook{f.one} }
+
+func (f fakeWebhooks) Do(_ context.Context, action, name string) (WebhookChange, error) {
+	switch {
+	case name != f.one.Name:
+		return WebhookChange{}, fmt.Errorf("%w: %s", ErrNoWebhook, name)
+	case action == WebhookTest:
+		return WebhookChange{Action: action, Name: name, Event: "evt_test"}, nil
+	case action == WebhookSkip:
+		return WebhookChange{}, fmt.Errorf("%w: nothing is held up", ErrNotHeldUp)
+	}
+	return WebhookChange{}, queue.ErrStopped
 }

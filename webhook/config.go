@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"sternpost/mail"
 )
@@ -27,6 +28,7 @@ const (
 	Failed     = "failed"
 	Expired    = "expired"
 	Suppressed = "suppressed"
+	Test       = "test" // asked for by a person; no endpoint need ask for it
 )
 
 // Events lists all events.
@@ -59,6 +61,9 @@ func (e Endpoint) check(place string) error {
 	u, err := url.Parse(e.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		errs = append(errs, fmt.Errorf("%s.url: is not an address such as https://example.org/mail-events", place)) // it may have a password, so it is not told
+	}
+	if strings.ContainsFunc(e.Name, unicode.IsControl) {
+		errs = append(errs, fmt.Errorf("%s.name: holds a control character", place))
 	}
 	if len(e.Secrets) == 0 {
 		errs = append(errs, fmt.Errorf("%s.secrets: at least one is needed, or the receiver could not tell our events from a stranger's", place))

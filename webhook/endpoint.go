@@ -37,16 +37,23 @@ type endpoint struct {
 	// Of the goroutine.
 	saved   journal.Cursor
 	savedAt time.Time
-	current bool // what came into the journal since the last look is all that was not told
+	current bool            // what came into the journal since the last look is all that was not told
+	ahead   map[string]bool // events that were taken before others that were refused
+
+	// keeping is held by who changes what is set aside, to its end.
+	keeping sync.Mutex
+	wake    chan struct{} // there is an order
 
 	mu      sync.Mutex
 	known   Status
-	telling time.Time // when that happened which is being told; zero: nothing is
+	telling *event // nil: all are told
+	retry   bool   // a person wants what was not taken told now
+	skip    string // the event that a person wants set aside
 }
 
 // newEndpoint makes one of a configuration that was checked.
 func newEndpoint(n *Notifier, c Endpoint) *endpoint {
-	e := &endpoint{notifier: n, config: c, name: c.name()}
+	e := &endpoint{notifier: n, config: c, name: c.name(), ahead: map[string]bool{}, wake: make(chan struct{}, 1)}
 	e.log = n.deps.Log.With(zap.String("webhook", e.name))
 	for _, text := range c.Secrets {
 		secret, _ := parseSecret(text)
@@ -68,8 +75,9 @@ func (e *endpoint) status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.known
-	if !e.telling.IsZero() {
-		s.Lag = max(time.Since(e.telling), 0)
+	s.Aside = slices.Clone(s.Aside)
+	if e.telling != nil {
+		s.Lag = max(time.Since(e.telling.at.Time), 0)
 	}
 	return s
 }
@@ -92,8 +100,10 @@ func (e *endpoint) run(ctx context.Context) {
 	for {
 		more, err := e.page(ctx)
 		if errors.Is(err, errGone) {
-			<-ctx.Done()
-			return
+			if !e.revived(ctx) {
+				return
+			}
+			continue
 		}
 		if err != nil && ctx.Err() == nil {
 			e.log.Error("the journal cannot be read for a webhook", zap.Error(err))
@@ -102,10 +112,20 @@ func (e *endpoint) run(ctx context.Context) {
 			continue
 		}
 		e.save(ctx)
-		if !pause(ctx, lookEvery) {
+		if !e.rest(ctx, lookEvery) {
 			return
 		}
 	}
+}
+
+// revived waits until a person wants an endpoint told again that wanted to hear nothing more; false: ctx has ended.
+func (e *endpoint) revived(ctx context.Context) bool {
+	for e.rest(ctx, longestDelay) {
+		if e.status().State != Disabled {
+			return true
+		}
+	}
+	return false
 }
 
 // begin finds where the endpoint stands. One that was never here begins with what happens from now on.
@@ -122,6 +142,9 @@ func (e *endpoint) begin(ctx context.Context) bool {
 			e.log.Info("a new webhook is told what happens from now on")
 		}
 		e.current = true
+	}
+	if err == nil {
+		err = e.recallAside(ctx)
 	}
 	if err != nil {
 		if ctx.Err() == nil {
@@ -145,6 +168,11 @@ func (e *endpoint) page(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	for _, one := range list {
+		if e.ahead[one.id] {
+			delete(e.ahead, one.id)
+			e.note(func(s *Status) { s.Cursor = one.at })
+			continue
+		}
 		if err := e.tell(ctx, one); err != nil {
 			return false, err
 		}
@@ -190,11 +218,9 @@ func (e *endpoint) wants(entry journal.Entry) bool {
 	return err == nil && slices.ContainsFunc(e.senders, func(p mail.AddressPattern) bool { return p.Matches(sender) })
 }
 
-// tell sends an event until it is taken. The bookmark moves behind it then, and not before. The error is errGone, or the end of ctx.
+// tell sends an event until it is taken, or set aside. The bookmark moves behind it then, and not before. The error is errGone, or the end of ctx.
 func (e *endpoint) tell(ctx context.Context, one event) error {
-	e.mu.Lock()
-	e.telling = one.at.Time
-	e.mu.Unlock()
+	e.note(func(*Status) { e.telling = &one })
 	for try := 1; ; try++ {
 		err := e.post(ctx, one)
 		if err == nil {
@@ -209,23 +235,40 @@ func (e *endpoint) tell(ctx context.Context, one event) error {
 		}
 		e.notifier.failed.Add(1)
 		if errors.Is(err, errGone) {
-			e.log.Error("a webhook answers 410 Gone and is told nothing more until the next start or reload", zap.String("event", one.id))
+			e.log.Error("a webhook answers 410 Gone and is told nothing more until the next start or reload, or until a person wants it", zap.String("event", one.id))
 			e.note(func(s *Status) { s.State, s.LastError, s.NextTry = Disabled, err.Error(), time.Time{} })
 			return err
 		}
 		if try == 1 {
 			e.save(ctx) // it may stand here for days
 		}
-		wait := delay(try, random(e.notifier.deps.Seed, e.name, try), err)
-		e.note(func(s *Status) {
-			s.State, s.Failures, s.LastError, s.NextTry = Failing, try, err.Error(), time.Now().Add(wait)
-		})
-		e.log.Warn("a webhook was not taken and is tried again", zap.String("event", one.id), zap.Int("try", try), zap.Duration("next", wait),
-			zap.String("error", mail.Escape(err.Error())))
-		if !pause(ctx, wait) {
+		if try >= triesUntilAside && heard(err) && e.othersAreTaken(ctx, one) {
+			if err = e.post(ctx, one); err == nil { // it lives again since
+				e.taken(one, try+1)
+				return nil
+			}
+			if e.setAside(ctx, one, err, "it takes others") {
+				return nil
+			}
+		}
+		if !e.refused(ctx, one, try, err) {
 			return ctx.Err()
 		}
+		if e.skipped(one) && e.setAside(ctx, one, err, "a person wants to go on without it") {
+			return nil
+		}
 	}
+}
+
+// refused notes a try that was not taken, and waits for the next; false: ctx has ended.
+func (e *endpoint) refused(ctx context.Context, one event, try int, err error) bool {
+	wait := delay(try, random(e.notifier.deps.Seed, e.name, try), err)
+	e.note(func(s *Status) {
+		s.State, s.Failures, s.LastError, s.NextTry = Failing, try, err.Error(), time.Now().Add(wait)
+	})
+	e.log.Warn("a webhook was not taken and is tried again", zap.String("event", one.id), zap.Int("try", try), zap.Duration("next", wait),
+		zap.String("error", mail.Escape(err.Error())))
+	return e.rest(ctx, wait)
 }
 
 // taken notes that an event was answered with 2xx.
@@ -236,7 +279,7 @@ func (e *endpoint) taken(one event, try int) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.telling = time.Time{}
+	e.telling = nil
 	s := &e.known
 	s.State, s.Failures, s.NextTry = Good, 0, time.Time{}
 	s.Cursor, s.LastTold = one.at, time.Now()

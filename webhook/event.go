@@ -1,8 +1,6 @@
 package webhook
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -13,9 +11,11 @@ import (
 
 // event is one thing that an endpoint is told.
 type event struct {
-	id   string
-	at   journal.Cursor
-	body []byte
+	id        string
+	kind      string
+	recipient string
+	at        journal.Cursor
+	body      []byte
 }
 
 // Event is the body of a webhook: the form is that of Standard Webhooks, the keys are those of docs/json.md.
@@ -68,7 +68,7 @@ func typeOf(e journal.Entry) string {
 
 // eventOf is what an endpoint is told of an entry. judge may be nil.
 func eventOf(e journal.Entry, judge func(journal.Entry) (string, bool)) (event, error) {
-	told := event{id: fmt.Sprintf("evt_%016x%08x", e.Cursor.Time.UnixNano(), e.Cursor.Seq), at: e.Cursor}
+	told := event{id: fmt.Sprintf("evt_%016x%08x", e.Cursor.Time.UnixNano(), e.Cursor.Seq), kind: typeOf(e), recipient: e.Recipient, at: e.Cursor}
 	facts := Facts{
 		ID: told.id, Message: e.Message, MessageID: e.MessageID, Sender: e.Sender, Recipient: e.Recipient, Domain: string(e.Domain), Host: e.Host,
 		Address: remoteOf(e), Status: e.Status.String(), Reply: slices.Clone(e.Reply), InDoubt: e.InDoubt, Scope: string(e.Scope), Stage: string(e.Stage),
@@ -83,11 +83,8 @@ func eventOf(e journal.Entry, judge func(journal.Entry) (string, bool)) (event, 
 	if judge != nil && (e.Kind == journal.Failed || e.Kind == journal.Deferred) {
 		facts.Category, facts.Hard = judge(e)
 	}
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(Event{Type: typeOf(e), Timestamp: e.Cursor.Time.UTC(), Facts: facts})
-	told.body = mail.EscapeJSON(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+	var err error
+	told.body, err = bodyOf(Event{Type: told.kind, Timestamp: e.Cursor.Time.UTC(), Facts: facts})
 	return told, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -41,6 +42,12 @@ type refusal struct {
 }
 
 func (r refusal) Error() string { return "the endpoint answers " + r.status }
+
+// heard says whether a try that failed may have been heard: it was answered, or there was a connection that broke or fell silent. Then it may be the event that is not liked.
+func heard(err error) bool {
+	answered, waited := new(refusal), net.Error(nil)
+	return errors.As(err, answered) || errors.As(err, &waited) && waited.Timeout() || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
 
 // post sends an event once; nil: it was answered with 2xx.
 func (e *endpoint) post(ctx context.Context, told event) error {

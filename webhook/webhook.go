@@ -1,11 +1,12 @@
 // Package webhook tells applications what became of their mail: each endpoint gets the events that it asked for as JSON, by HTTP POST, signed as
 // Standard Webhooks (https://www.standardwebhooks.com) says.
 //
-// What is promised: an endpoint gets every event at least once and in the order of the journal, for as long as the journal is kept. There is no queue of events: an endpoint has a
+// What is promised: an endpoint gets every event that is not set aside at least once and in the order of the journal, for as long as the journal is kept. There is no queue of events: an endpoint has a
 // bookmark in the journal, which moves only over what was answered with 2xx, is durable, and is where the next start goes on. An event that comes again has its first id.
 //
-// How failure is judged: any answer but 2xx, and none at all, is tried again with growing delays, for ever; 410 ends it until the next start or reload. What the journal forgets
-// meanwhile is lost to the endpoint, and is said: in the log, and in its Status.
+// How failure is judged: any answer but 2xx, and none at all, is tried again with growing delays, for ever; 410 ends it until the next start or reload, or until a person wants it. An
+// event that is refused again and again while later ones are taken is set aside, durably, and waits for a person (aside.go, order.go). What the journal forgets meanwhile is lost to the
+// endpoint, and is said: in the log, and in its Status.
 //
 // A path of an event: journal -> event.go (what is told of an entry) -> endpoint.go (one goroutine for each endpoint) -> post.go and sign.go. A Notifier may be used concurrently.
 package webhook
@@ -144,6 +145,8 @@ type Status struct {
 	LastError string         // of the last try that failed; it may quote a stranger
 	LastTold  time.Time
 	NextTry   time.Time // zero: none is set
+	// Aside are events that it has refused while it took others, or that a person has set aside, the oldest first.
+	Aside []Aside
 	// LostFrom and LostUntil are the times between which the journal has forgotten entries before they were told; zero: there are none.
 	LostFrom, LostUntil time.Time
 }

@@ -21,6 +21,7 @@ import (
 type hook struct {
 	secret []byte
 	status int
+	only   string // the recipient whose events are answered with status, all others with 200; empty: all are
 
 	mu      sync.Mutex
 	seen    map[string]bool
@@ -48,23 +49,30 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.tries++
-	if !h.seen[id] && h.status/100 == 2 {
+	status := h.status
+	if h.only != "" && told.Data.Recipient != h.only {
+		status = http.StatusOK
+	}
+	if !h.seen[id] && status/100 == 2 {
 		h.seen[id] = true
 		h.events = append(h.events, told.Type+" "+told.Data.Recipient)
 	}
-	w.WriteHeader(h.status)
+	w.WriteHeader(status)
 	close(h.changed)
 	h.changed = make(chan struct{})
 }
 
 func startWebhook(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 || len(args) > 3 {
-		ts.Fatalf("usage: webhook ADDRESS SECRET [STATUS]")
+	if neg || len(args) < 2 || len(args) > 4 {
+		ts.Fatalf("usage: webhook ADDRESS SECRET [STATUS [RECIPIENT]]")
 	}
 	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(args[1], "whsec_"))
 	ts.Check(err)
 	h := &hook{secret: secret, status: http.StatusOK, seen: map[string]bool{}, changed: make(chan struct{})}
-	if len(args) == 3 {
+	if len(args) == 4 {
+		h.only = args[3]
+	}
+	if len(args) > 2 {
 		h.status, err = strconv.Atoi(args[2])
 		ts.Check(err)
 	}
@@ -95,7 +103,7 @@ func waitTold(ts *testscript.TestScript, neg bool, args []string) {
 	for {
 		h.mu.Lock()
 		events, tries, changed := strings.Join(h.events, "\n")+"\n", h.tries, h.changed
-		enough := len(h.events) >= n || h.status/100 != 2 && tries >= n
+		enough := len(h.events) >= n || h.status/100 != 2 && h.only == "" && tries >= n
 		h.mu.Unlock()
 		if enough {
 			ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(events), 0o600))

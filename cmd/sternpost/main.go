@@ -28,6 +28,7 @@ type commandLine struct {
 	Why         whyCommand         `cmd:"" help:"Tell the story of a message, an address or a domain, and what happens next."`
 	Bounces     bouncesCommand     `cmd:"" help:"The mail that failed: why, where, how often."`
 	Suppression suppressionCommand `cmd:"" help:"See and change the addresses to which nothing is sent."`
+	Webhooks    webhooksCommand    `cmd:"" help:"See the programs that are told of mail, and help where one refuses."`
 	Deliver     deliverCommand     `cmd:"" help:"Deliver one message now, without a queue, and tell the story."`
 	Resolve     resolveCommand     `cmd:"" help:"Show where the mail of a domain goes, and what is wrong there."`
 	Probe       probeCommand       `cmd:"" help:"Ask every exchanger of a domain, backups included, whether it would take mail; none is sent."`

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 //	reached N             waits until N messages have come to it to their end
 //	until PATTERN ARGS... runs sternpost again and again until its output has a line that the pattern fits
 //	exit-sendmail STATUS ARGS...  runs sendmail and compares the exit status, as exit does
-//	webhook ADDRESS SECRET [STATUS]  a receiver listens on the address, verifies signatures, and answers with the status, 200 without it
+//	webhook ADDRESS SECRET [STATUS [RECIPIENT]]  a receiver listens on the address, verifies signatures, and answers with the status, 200 without it; only events about the recipient, if there is one
 //	told ADDRESS N FILE   waits until it has been told N events, and writes them to FILE: their types and recipients
 //	occupy ADDRESS:PORT...  makes sure that somebody listens on each
 //	http FILE METHOD PATH [BODY FIELD: VALUE...]  asks the API; FILE gets the status and the answer

@@ -72,7 +72,7 @@ func (s *service) openSubmission() error {
 
 func (s *service) openConsole() error {
 	c, err := console.Open(s.config.Console, console.Deps{
-		Queue: asked{s.queue, &s.stopping}, Journal: s.store.Journal(), Judge: s.judge.entry, Outlook: s.carrier.Outlook, Suppressions: s.store, Webhooks: s.webhooks,
+		Queue: asked{s.queue, &s.stopping}, Journal: s.store.Journal(), Judge: s.judge.entry, Outlook: s.carrier.Outlook, Suppressions: s.store, Webhooks: receivers{s.notifier},
 		Metrics: s.metrics, Log: s.log, Directory: s.config.Queue.Directory,
 		Submission: submission.NewHTTP(s.config.Submission, submission.HTTPDeps{Intake: s.counted(), Client: clientOf, Log: s.log}),
 	})

@@ -83,7 +83,7 @@ func TestLongSuppressionList(t *testing.T) {
 
 func TestWebhookKeysAreDocumented(t *testing.T) {
 	keys := documented(t)
-	for heading, v := range map[string]any{"Webhook": console.Webhook{}, "Webhook event": webhook.Facts{}} {
+	for heading, v := range map[string]any{"Webhook": console.Webhook{}, "Webhook aside": console.WebhookAside{}, "Webhook change": console.WebhookChange{}, "Webhook event": webhook.Facts{}} {
 		var has []string
 		for _, field := range reflect.VisibleFields(reflect.TypeOf(v)) {
 			has = append(has, field.Tag.Get("json"))
