@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
@@ -176,7 +177,8 @@ func (j *judge) greylist(p Phrase, o smtptest.Occasion) string {
 	if left <= 0 {
 		return ""
 	}
-	return reply{450, "4.7.1", "greylisted, come back in " + showDuration(left.Round(time.Second))}.steps(false)
+	text := cmp.Or(p.reply.text, "greylisted, come back in "+showDuration(left.Round(time.Second)))
+	return reply{450, "4.7.1", text}.steps(false)
 }
 
 // limit refuses the message after the last that is allowed.

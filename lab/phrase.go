@@ -130,7 +130,7 @@ func (p *Phrase) parse(r *reader) error {
 	}
 }
 
-// greylist reads "for 5m".
+// greylist reads "for 5m" and a text to say in place of the time that is left: a sender may heed that, and wait longer than the test of a short greylisting has.
 func (p *Phrase) greylist(r *reader) (err error) {
 	p.kind, p.stage = kindGreylist, mail.StageRcpt
 	if !r.take("for") {
@@ -139,6 +139,7 @@ func (p *Phrase) greylist(r *reader) (err error) {
 	if p.wait, err = parseDuration(r.next()); err == nil && p.wait == 0 {
 		err = fmt.Errorf("greylisting lasts longer than nothing")
 	}
+	p.reply.text, _ = r.quoted()
 	return err
 }
 

@@ -45,7 +45,7 @@ type demonstrated struct {
 	AsExpected bool               `json:"as_expected"`
 	Submission string             `json:"submission"` // where the agent takes mail
 	Console    string             `json:"console"`
-	Scenes     []played           `json:"scenes"`
+	Scenes     []*played          `json:"scenes"`
 	Bounces    console.BounceList `json:"bounces"`
 }
 
@@ -55,7 +55,7 @@ func (d demoCommand) Run(sh *shell) error {
 	defer stop()
 	ctx, stopPipe := signal.NotifyContext(ctx, syscall.SIGPIPE) // that nobody reads on is an end as good as any
 	defer stopPipe()
-	world, err := openDemo()
+	world, err := openDemo(demoScenario)
 	if err != nil {
 		return withCode(exitFailed, fmt.Errorf("the demonstration cannot start: %w", err))
 	}
@@ -64,7 +64,7 @@ func (d demoCommand) Run(sh *shell) error {
 		r.story.w = io.Discard
 	}
 	err = r.show(ctx, d.Keep)
-	if ctx.Err() != nil && err != nil {
+	if ctx.Err() != nil && err != nil && len(r.told.Scenes) < len(demoScenes()) {
 		err = withCode(exitAgain, errors.New("interrupted: the agent is stopped, its directory is removed"))
 	}
 	if closed := world.Close(); closed != nil {
@@ -75,21 +75,17 @@ func (d demoCommand) Run(sh *shell) error {
 
 // show plays all scenes. What did not go as it should is told in the end.
 func (r *demonstration) show(ctx context.Context, keep bool) error {
-	r.told = demonstrated{AsExpected: true, Submission: r.world.submission, Console: r.world.consoleURL()}
-	r.story.opening(r.world)
-	var otherwise []error
+	r.told = demonstrated{Submission: r.world.submission, Console: r.world.consoleURL()}
+	r.story.opening()
 	for i, s := range demoScenes() {
 		r.story.title(i+1, s)
-		p, err := r.play(ctx, s)
+		p, err := r.play(ctx, i+1, s)
 		if err != nil {
 			return err
 		}
-		for _, what := range p.Otherwise {
-			r.told.AsExpected = false
-			otherwise = append(otherwise, fmt.Errorf("scene %d: %s", i+1, what))
-		}
 		r.told.Scenes = append(r.told.Scenes, p)
 	}
+	otherwise := r.judge()
 	if err := r.ask(ctx); err != nil {
 		return err
 	}
@@ -106,10 +102,7 @@ func (r *demonstration) show(ctx context.Context, keep bool) error {
 		}
 		r.story.stopped()
 	}
-	if len(otherwise) > 0 {
-		return withCode(exitFailed, errors.Join(otherwise...))
-	}
-	return nil
+	return otherwise
 }
 
 // ask puts the questions of a person who looks into it afterwards: by the commands themselves, or, for JSON, by what those ask.

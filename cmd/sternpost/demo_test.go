@@ -14,9 +14,6 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"sternpost/journal"
-	"sternpost/mail"
 )
 
 // occupyPorts makes sure that somebody listens on each address until the scenario ends.
@@ -155,46 +152,42 @@ func TestDemoKept(t *testing.T) {
 	r.ends(t, exitDone)
 }
 
-// A world that is not as it should be is noticed.
-func TestDemoScenesAreJudged(t *testing.T) {
-	all := demoScenes()
-	delivered := journal.Entry{Kind: journal.Delivered, Message: "1", Recipient: all[0].to, Host: all[0].host}
-	failed := journal.Entry{Kind: journal.Failed, Message: "1", Recipient: all[2].to, Status: mail.Status{5, 1, 2}}
-	deferred := journal.Entry{Kind: journal.Deferred, Message: "1", Recipient: all[0].to}
-	reported := journal.Entry{Kind: journal.Delivered, Message: "2", Recipient: demoSender, Host: demoMailbox}
-	elsewhere, otherStatus, otherHost := delivered, failed, reported
-	elsewhere.Host, otherStatus.Status, otherHost.Host = "mx1.primary-down.test", mail.Status{5, 4, 4}, "elsewhere.test"
+// A world that is not as it should be is noticed, and told.
+func TestDemoInAnotherWorld(t *testing.T) {
 	for _, c := range []struct {
-		name    string
-		scene   scene
-		entries []journal.Entry
-		over    bool
-		want    string // in what is otherwise; empty: all is well
+		name, from, to string // what is replaced in the scenario
+		want           string // in the error
 	}{
-		{"as it should be", all[0], []journal.Entry{delivered}, true, ""},
-		{"by another host", all[0], []journal.Entry{elsewhere}, true, `the host is "mx1.primary-down.test"`},
-		{"later", all[0], []journal.Entry{deferred, delivered}, true, `the number of attempts is "2"`},
-		{"not at all", all[0], []journal.Entry{deferred}, false, `the end is "deferred"`},
-		{"nothing", all[0], nil, false, `the end is ""`},
-		{"failed instead", all[0], []journal.Entry{failed}, true, `the end is "failed"`},
-		{"another message", all[0], []journal.Entry{reported}, false, `the end is ""`},
-		{"host unknown, with its report", all[2], []journal.Entry{failed, reported}, true, ""},
-		{"without its report", all[2], []journal.Entry{failed}, false, `the end of the report is ""`},
-		{"the report went elsewhere", all[2], []journal.Entry{failed, otherHost}, true, `the host of the report is "elsewhere.test"`},
-		{"another status", all[2], []journal.Entry{otherStatus, reported}, true, `the status is "5.4.4"`},
-		{"greylisted", all[3], []journal.Entry{deferred, {Kind: journal.Delivered, Message: "1", Host: all[3].host}}, true, ""},
+		{"the backup is down too", "behaviour = [\"refused\"]\n", "behaviour = [\"refused\"]\n[[host]]\nname = \"mx2.primary-down.test\"\nbehaviour = [\"refused\"]\n", "expected: you@primary-down.test delivered"},
+		{"the unknown domain exists", "; the sender's", "does-not-exist.test. A 127.0.1.6\n; the sender's", "seen: the sender says delivered"},
+		{"nobody is greylisted", "greylist for 2s \"greylisted, try again later\"", "up", "attempts 1"},
+		{"it is greylisted for longer", "greylist for 2s", "greylist for 4s", "attempts 3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ends, over := demoEnd{message: "1", reports: c.scene.report}, false
-			for _, e := range c.entries {
-				over = ends.reached(e)
+			t.Parallel()
+			scenario := strings.Replace(demoScenario, c.from, c.to, 1)
+			if scenario == demoScenario {
+				t.Fatal("nothing was replaced")
 			}
-			if over != c.over {
-				t.Errorf("over: %v", over)
+			world, err := openDemo(scenario)
+			if err != nil {
+				t.Fatal(err)
 			}
-			otherwise := strings.Join(c.scene.judge(ends), "\n")
-			if c.want == "" && otherwise != "" || !strings.Contains(otherwise, c.want) {
-				t.Errorf("otherwise: %s; want %s", otherwise, c.want)
+			var out bytes.Buffer
+			sh := &shell{ctx: t.Context(), stdin: strings.NewReader(""), stdout: &out, stderr: &out, environ: []string{"STERNPOST_DELIVERY_PORT=1"}}
+			r := &demonstration{shell: sh, world: world, story: newDemoStory(sh), patience: 8 * time.Second}
+			err = r.show(t.Context(), false)
+			if exit := new(exitError); !errors.As(err, &exit) || exit.code != exitFailed || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v; want %q", err, c.want)
+			}
+			if !strings.Contains(out.String(), "not all as it should be") {
+				t.Error(out.String())
+			}
+			if err := world.Close(); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(world.directory); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("%s is left behind: %v", world.directory, err)
 			}
 		})
 	}

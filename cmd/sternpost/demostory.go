@@ -44,7 +44,7 @@ func (d *demoStory) line(at time.Time, colour func(string) string, text string) 
 func (d *demoStory) heading(text string) { fmt.Fprintf(d.w, "\n%s\n", d.bold(text)) }
 
 // opening says what runs, and where.
-func (d *demoStory) opening(w *demoWorld) {
+func (d *demoStory) opening() {
 	d.paragraph(0, "A small internet (a DNS server and mail servers) and the mail agent run in this program now, on loopback addresses. Nothing leaves this machine. An application hands four messages to the agent.")
 }
 
@@ -62,7 +62,7 @@ func (d *demoStory) handsIn(from, to string) {
 
 func (d *demoStory) takenOver(id, said string) {
 	d.taken = id
-	d.line(time.Now(), nil, "SMTP: the agent has it on disk and replies 250 "+said)
+	d.line(time.Now(), nil, "SMTP: 250 "+said+" (it is safe on the disk)")
 }
 
 // entry tells an entry of the journal.
@@ -85,7 +85,7 @@ func (d *demoStory) entry(e journal.Entry) {
 	case journal.Deferred:
 		d.line(at, d.wait, "not delivered yet: the agent waits "+durationWhole(demoRetry)+" and tries again")
 	case journal.Failed:
-		d.line(at, d.bad, "failed for good: "+e.Reason+" ("+e.Status.String()+")")
+		d.line(at, d.bad, "failed for good ("+e.Status.String()+"): "+e.Reason)
 	}
 }
 
@@ -105,7 +105,7 @@ func (d *demoStory) accepted(e journal.Entry) {
 func (d *demoStory) attempt(a mail.Attempt) {
 	for _, l := range a.DNS {
 		if l.Type == "MX" || a.Rule != mail.RuleMX {
-			d.line(a.Started, nil, "DNS:  "+l.Type+" of "+l.Name+": "+lookupWithoutTTL(l))
+			d.lookup(a.Started, l)
 		}
 	}
 	for _, c := range a.Candidates {
@@ -113,10 +113,15 @@ func (d *demoStory) attempt(a mail.Attempt) {
 	}
 }
 
-// lookupWithoutTTL is the answer to a question.
-func lookupWithoutTTL(l mail.Lookup) string {
+// lookup tells the answer to a question; further records stand below the first.
+func (d *demoStory) lookup(at time.Time, l mail.Lookup) {
+	question := "DNS:  " + l.Type + " of " + l.Name + ": "
 	text, _, _ := strings.Cut(lookupText(l), "; TTL")
-	return text
+	records := strings.Split(text, ", ")
+	d.line(at, nil, question+records[0])
+	for _, record := range records[1:] {
+		fmt.Fprintf(d.w, "%*s%s\n", demoMargin+len(question), "", record)
+	}
 }
 
 // candidate tells how it went at one address: what decided is the last that was said there, but for QUIT.
@@ -134,7 +139,7 @@ func (d *demoStory) candidate(c mail.Candidate) {
 		said := ""
 		switch {
 		case s.Error != "":
-			said = s.Error
+			said = strings.TrimPrefix(s.Error, "no connection: ")
 		case refused && s.Stage == mail.StageData: // follows from it
 			continue
 		case s.Stage == mail.StageDot || s.Reply.Code >= 400:
@@ -181,16 +186,16 @@ func (d *demoStory) ending(w *demoWorld, keep bool) {
 	d.paragraph(0, "The agent runs on until Ctrl-C stops it. Mail comes in by SMTP at "+w.submission+"; the domains are those above. What becomes of it is told here. To look around, in another terminal:")
 	fmt.Fprintf(d.w, `
   export STERNPOST_CONFIG=%s
-  echo hello | %[2]s submit --from %[3]s --to you@greylisting.test
+  echo hello | %[2]s submit --from %[3]s --to you@grey.test
   %[2]s queue
-  %[2]s why you@greylisting.test
+  %[2]s why you@grey.test
 
 The console (the HTTP API; docs/json.md lists what it answers):
 
   curl -H "Authorization: Bearer %[4]s" \
       %[5]s/v1/destinations
 
-`, w.file, os.Args[0], demoSender, w.token, w.consoleURL())
+`, w.file, os.Args[0], "app@shop.test", w.token, w.consoleURL())
 }
 
 // stopped is said at Ctrl-C.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	_ "embed" // demo.toml
 	"errors"
 	"fmt"
 	"io"
@@ -16,14 +18,25 @@ import (
 	"time"
 
 	"sternpost/journal"
+	"sternpost/lab"
 )
+
+// demoScenario is the small internet of the demonstration, the messages, and what is to become of them.
+//
+//go:embed demo.toml
+var demoScenario string
 
 const (
 	demoHostname = "agent.shop.test" // our name
-	demoMailbox  = "mx.shop.test"    // where the reports to demoSender go
 	demoRetry    = 3 * time.Second
-	demoPort     = 2525 // of the exchangers; the other usual ports are the defaults of the agent
-	demoConsole  = 8025
+)
+
+// The ports that are used where they are free.
+const (
+	demoPort       = 2525 // of the mail servers
+	demoDNS        = 5300
+	demoSubmission = 2587
+	demoConsole    = 8025
 )
 
 // demoWorld is what runs while the demonstration does: a small internet, and in a directory of its own the agent as `serve` builds it.
@@ -31,7 +44,7 @@ type demoWorld struct {
 	directory     string
 	file          string // the configuration
 	log           *os.File
-	lab           *demoLab
+	lab           *lab.World
 	configuration *configuration
 	submission    string // host:port
 	console       string
@@ -44,20 +57,24 @@ type demoWorld struct {
 }
 
 // openDemo starts everything. The configuration is that of the demonstration only.
-func openDemo() (*demoWorld, error) {
+func openDemo(scenario string) (*demoWorld, error) {
 	w := &demoWorld{stop: func(error) {}, token: rand.Text()}
 	var err error
 	if w.directory, err = os.MkdirTemp("", "sternpost-demo-"); err != nil {
 		return nil, err
 	}
-	if err := w.open(); err != nil {
+	if err := w.open(scenario); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
 }
 
-func (w *demoWorld) open() (err error) {
-	if w.lab, err = openDemoLab(); err != nil {
+func (w *demoWorld) open(text string) error {
+	scenario, err := lab.Parse("demo.toml", text)
+	if err != nil {
+		return err
+	}
+	if w.lab, err = openDemoLab(scenario); err != nil {
 		return fmt.Errorf("the mail servers need addresses in 127.0.0.0/8: %w", err)
 	}
 	if w.log, err = os.Create(filepath.Join(w.directory, "log")); err != nil {
@@ -72,10 +89,22 @@ func (w *demoWorld) open() (err error) {
 	return err
 }
 
+// openDemoLab takes the usual ports, else others.
+func openDemoLab(s lab.Scenario) (*lab.World, error) {
+	world, err := lab.Open(s, lab.Loopback(demoPort, net.JoinHostPort("127.0.0.1", strconv.Itoa(demoDNS))))
+	for range 3 {
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+		world, err = lab.Open(s, lab.Loopback(0, "127.0.0.1:0"))
+	}
+	return world, err
+}
+
 // startAgent builds the agent from a file of configuration, as `sternpost --config FILE serve` does.
 func (w *demoWorld) startAgent() error {
 	var err error
-	if w.submission, err = freeAddress(2587); err != nil {
+	if w.submission, err = freeAddress(demoSubmission); err != nil {
 		return err
 	}
 	if w.console, err = freeAddress(demoConsole); err != nil {
@@ -112,7 +141,6 @@ servers = [%q] # the DNS server of the demonstration
 [delivery]
 hostname = %q
 port = %d
-session_idle = "1s"
 allow_addresses = ["127.0.0.0/8"] # else mail to loopback addresses is refused
 
 [queue]
@@ -127,7 +155,7 @@ listen = [%q]
 [console]
 listen = [%q]
 token = %q
-`, w.lab.dns.Addr(), demoHostname, w.lab.port, filepath.Join(w.directory, "queue"), durationWhole(demoRetry), w.submission, w.console, w.token)
+`, w.lab.DNS().Addr(), demoHostname, w.lab.Port(), filepath.Join(w.directory, "queue"), durationWhole(demoRetry), w.submission, w.console, w.token)
 }
 
 // freeAddress is the usual port of 127.0.0.1 where it is free, else another.
@@ -151,8 +179,8 @@ func (w *demoWorld) environ(all []string) []string {
 }
 
 // submit hands in a message by SMTP, and returns the reply.
-func (w *demoWorld) submit(ctx context.Context, from, to, content string) (string, error) {
-	l, err := wanted{sender: &from, recipients: []string{to}}.read(newText(strings.NewReader(content), false))
+func (w *demoWorld) submit(ctx context.Context, from, to string, content []byte) (string, error) {
+	l, err := wanted{sender: &from, recipients: []string{to}}.read(newText(bytes.NewReader(content), false))
 	if err != nil {
 		return "", err
 	}
@@ -166,13 +194,14 @@ func (w *demoWorld) submit(ctx context.Context, from, to, content string) (strin
 	return newDialogue(conn, "").submit(l, new(pointOfNoReturn))
 }
 
-// report is the last report that the sender has got, as a person reads it.
-func (w *demoWorld) report() (string, error) {
-	list := w.lab.mailbox.Messages()
-	if len(list) == 0 {
-		return "", errors.New("the report was delivered, and is not there")
+// lastTo is the content of the last message that came for the address; nil: none has come.
+func (w *demoWorld) lastTo(address string) []byte {
+	for _, m := range slices.Backward(w.lab.Messages()) {
+		if slices.Contains(m.To, address) {
+			return m.Content
+		}
 	}
-	return letterText(list[len(list)-1].Content)
+	return nil
 }
 
 // Close stops everything and removes the directory.

@@ -99,7 +99,6 @@ func TestJSONHasTheDocumentedKeys(t *testing.T) {
 			demo["scenes[].why.events[].attempt"+rest] = heading
 		}
 	}
-	delete(demo, "scenes[].why.events[].attempt.candidates[].tls") // its exchangers offer no TLS
 	attempt[""] = "deliver"
 	for _, c := range []struct {
 		args   []string
