@@ -17,6 +17,7 @@ func TestGreylistSays(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := NewAt(t, `
+title = "A greylister"
 zone = "example.test. A 127.0.1.1"
 [[host]]
 name = "example.test"
