@@ -179,7 +179,7 @@ func (s story) verdict(v mail.Verdict) string {
 func (s story) stage(r mail.StageRecord) {
 	said := r.Reply.Lines
 	if more := len(said) - 1; r.Stage == mail.StageHello && more > 0 && !s.verbose {
-		said = []string{fmt.Sprintf("%s (and %d more; --verbose shows all)", mail.Escape(said[0]), more)}
+		said = []string{fmt.Sprintf("%s (%d more lines: --verbose)", mail.Escape(said[0]), more)}
 	} else {
 		said = escapeAll(said)
 	}
