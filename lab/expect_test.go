@@ -81,7 +81,7 @@ func seenWorld(reports bool) *Sight {
 		}
 	}
 	refuse := func(to, reply string) {
-		s.Add(Event{Kind: EventRecipient, Host: "mx1.test", Recipient: to, Reply: reply})
+		s.Add(Event{Kind: EventRecipient, Host: "mx1.test", Recipient: to, Reply: Reply{reply}})
 	}
 	refuse("you@example.test", "450 4.7.1 not yet")
 	refuse("You@example.test", "450 4.7.1 not yet")
@@ -89,7 +89,7 @@ func seenWorld(reports bool) *Sight {
 	refuse("later@example.test", "451 4.3.0 later")
 	take := func(host, to, reply string, accepted bool, since time.Duration, content string) {
 		s.Add(Event{Kind: EventMessage, Host: host, Since: since, Message: &Received{
-			To: []string{to}, Subject: "hello", Reply: reply, Accepted: accepted, Content: []byte(content),
+			Recipients: List{to}, Subject: "hello", Reply: replyOf(reply), Accepted: accepted, Content: []byte(content),
 		}})
 	}
 	take("mx2.test", "you@example.test", "", false, 5*time.Minute, "x")
@@ -98,6 +98,13 @@ func seenWorld(reports bool) *Sight {
 		take("mx.client.test", "app@client.test", "250 2.0.0 queued", true, time.Hour, "failed")
 	}
 	return s
+}
+
+func replyOf(line string) Reply {
+	if line == "" {
+		return nil
+	}
+	return Reply{line}
 }
 
 func TestCheckByWhatTheWorldSaw(t *testing.T) {

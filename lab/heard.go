@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/mail"
 	"slices"
+	"sync"
 	"time"
 
 	"sternpost/delivery/smtptest"
@@ -36,6 +37,34 @@ func (k *kept) add(r *Received) {
 		k.octets -= int64(len(k.messages[0].Content))
 		k.messages = slices.Delete(k.messages, 0, 1)
 	}
+}
+
+// replies gathers the lines of replies by connection. It is safe for concurrent use.
+type replies struct {
+	mu    sync.Mutex
+	lines map[int]Reply
+}
+
+// longest is how many lines a reply has before it is told although it has not come to its end.
+const longest = 100
+
+// add returns the reply when the line is its last one.
+func (r *replies) add(connection int, line string) Reply {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := append(r.lines[connection], line)
+	if len(line) > 3 && line[3] == '-' && len(all) < longest {
+		r.lines[connection] = all
+		return nil
+	}
+	delete(r.lines, connection)
+	return all
+}
+
+func (r *replies) drop(connection int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.lines, connection)
 }
 
 // tell gives the event its number and time, and hands it on.
@@ -75,13 +104,20 @@ func (w *World) heard(h *host, seen smtptest.Event) {
 	case smtptest.Heard:
 		e.Kind = EventCommand
 	case smtptest.Said:
-		e.Kind = EventReply
+		if e.Reply = h.replies.add(seen.Connection, seen.Line); e.Reply == nil {
+			return // there is more of it to come
+		}
+		e.Kind, e.Line = EventReply, ""
 	case smtptest.Judged:
-		e.Kind, e.From, e.Recipient, e.Reply = EventRecipient, seen.Transaction.From(), seen.Recipient.Address, seen.Recipient.Reply
+		e.Kind, e.Sender, e.Recipient, e.Reply = EventRecipient, seen.Transaction.From(), seen.Recipient.Address, Reply{seen.Recipient.Reply}
 	case smtptest.Received:
-		e.Kind, e.Reply = EventMessage, seen.Transaction.ContentReply
+		e.Kind = EventMessage
+		if seen.Transaction.ContentReply != "" {
+			e.Reply = Reply{seen.Transaction.ContentReply}
+		}
 		e.Message = received(e, seen.Transaction)
 	case smtptest.Ended:
+		h.replies.drop(seen.Connection)
 		e.Kind = EventEnded
 	}
 	w.tell(e)
@@ -90,8 +126,8 @@ func (w *World) heard(h *host, seen smtptest.Event) {
 func received(e Event, t smtptest.Transaction) *Received {
 	return &Received{
 		At: e.At, Host: e.Host, Address: e.Address, Client: e.Client, Connection: e.Connection,
-		From: t.From(), To: t.To(), Subject: subject(t.Content), TLS: t.TLS, Size: t.Size,
-		Reply: t.ContentReply, Accepted: t.ContentAccepted, Content: t.Content,
+		Sender: t.From(), Recipients: t.To(), Subject: subject(t.Content), TLS: t.TLS, Size: t.Size,
+		Reply: e.Reply, Accepted: t.ContentAccepted, Content: t.Content,
 	}
 }
 
@@ -109,11 +145,7 @@ func subject(content []byte) string {
 }
 
 func (w *World) heardQuestion(a dnstest.Answer) {
-	e := Event{Kind: EventQuestion, Line: a.Name + " " + a.Type, Reply: "no answer"}
-	if a.RCode != "" {
-		e.Reply = fmt.Sprintf("%s %d", a.RCode, a.Records)
-	}
-	w.tell(e)
+	w.tell(Event{Kind: EventQuestion, Line: a.Name + " " + a.Type, RCode: a.RCode, Records: a.Records})
 }
 
 // Messages returns what arrived and is still kept, oldest first. The contents are not to be changed.

@@ -55,14 +55,14 @@ const mostSeen = 100_000
 func (s *Sight) Add(e Event) {
 	switch e.Kind {
 	case EventRecipient:
-		if !strings.HasPrefix(e.Reply, "2") {
-			s.refusals = remember(s.refusals, Refusal{Recipient: e.Recipient, Host: e.Host, Since: e.Since, Reply: e.Reply})
+		if !strings.HasPrefix(e.Reply.Last(), "2") {
+			s.refusals = remember(s.refusals, Refusal{Recipient: e.Recipient, Host: e.Host, Since: e.Since, Reply: e.Reply.Last()})
 		}
 	case EventMessage:
-		for _, to := range e.Message.To {
+		for _, to := range e.Message.Recipients {
 			s.copies = remember(s.copies, Copy{
 				Message: e.Message.Number, Recipient: to, Subject: e.Message.Subject, Host: e.Host, Since: e.Since,
-				Accepted: e.Message.Accepted, Reply: e.Message.Reply,
+				Accepted: e.Message.Accepted, Reply: e.Message.Reply.Last(),
 			})
 		}
 		s.read(e)

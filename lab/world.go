@@ -42,6 +42,8 @@ type host struct {
 	door   *door
 	server *smtptest.Server
 	judge  *judge
+
+	replies replies
 }
 
 // Option changes how a world is opened.
@@ -92,7 +94,7 @@ func (w *World) open() (err error) {
 func (w *World) openHost(described Host) (err error) {
 	h := &host{
 		Host: described, door: newDoor(w.place, netip.AddrPortFrom(described.Address, w.port)),
-		judge: newJudge(described, w.scenario.Seed, w.began),
+		judge: newJudge(described, w.scenario.Seed, w.began), replies: replies{lines: map[int]Reply{}},
 	}
 	if err := h.door.set(h.Behaviour.reach(0)); err != nil {
 		return err
