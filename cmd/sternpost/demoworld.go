@@ -197,7 +197,7 @@ func (w *demoWorld) submit(ctx context.Context, from, to string, content []byte)
 // lastTo is the content of the last message that came for the address; nil: none has come.
 func (w *demoWorld) lastTo(address string) []byte {
 	for _, m := range slices.Backward(w.lab.Messages()) {
-		if slices.Contains(m.To, address) {
+		if slices.Contains(m.Recipients, address) {
 			return m.Content
 		}
 	}
