@@ -203,7 +203,7 @@ func (r *rounds) ask(ctx context.Context, c *candidate, limit time.Duration, h *
 	w.message, w.plan, w.least, w.budget, w.rehearsal = r.message, []*candidate{c}, c.name(), budget{total: limit}, new(rehearsal)
 	c.lastResort = true // health does not count
 	began := time.Now()
-	if !w.pretend(c) {
+	if h.Pretended = w.pretend(c); !h.Pretended {
 		if s := w.fresh(c); s != nil {
 			results := w.carry(s)
 			h.took(time.Since(began))

@@ -174,7 +174,7 @@ func TestChangesAreThoseOfTheDocument(t *testing.T) {
 	for _, row := range probeTable(t, "Changes") {
 		told = append(told, row[0])
 	}
-	compareCodes(t, told, `c\.add\("([a-z-]+)"`, "probechange.go")
+	compareCodes(t, told, `(?:c\.add\(|Code: )"([a-z-]+)"`, "probechange.go")
 }
 
 // compareCodes compares the codes of a document with those that the pattern finds in sources.

@@ -372,3 +372,30 @@ func TestProbeNumbersHosts(t *testing.T) {
 		}
 	})
 }
+
+// A route of the configuration is what a delivery takes, and so does a probe; on request it is passed over.
+func TestProbeTakesTheRoute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneHost+"relay.test. A 192.0.2.9\n", func(c *Config, _ *Deps) {
+			c.Routes = []Route{{Domains: []string{"*"}, Smarthosts: []Smarthost{{Host: "relay.test", Port: 25}}}}
+		})
+		w.serve("192.0.2.9", "")
+		w.serve("192.0.2.1", "rcpt 550 5.1.1 no")
+		if p := w.probe(); answers(p) != "relay.test accepts" || p.Rule != mail.RuleSmarthost {
+			t.Errorf("%s by %s", answers(p), p.Rule)
+		}
+		if p := w.probe(func(r *ProbeRequest) { r.OnlyMX = true }); answers(p) != "mx1.test refuses" || p.Rule != mail.RuleMX {
+			t.Errorf("%s by %s", answers(p), p.Rule)
+		}
+	})
+}
+
+// A probe has less patience than a delivery up to RCPT, and as much for what follows.
+func TestProbeConfig(t *testing.T) {
+	c := DefaultConfig()
+	c.Timeouts.Rcpt = time.Second
+	p := ProbeConfig(c)
+	if p.Timeouts.Greeting != probeStage || p.Timeouts.Rcpt != time.Second || p.Timeouts.Connect != c.Timeouts.Connect || p.Timeouts.Dot != c.Timeouts.Dot {
+		t.Errorf("%+v", p.Timeouts)
+	}
+}

@@ -53,14 +53,20 @@ func (h ProbedHost) place() string { return fmt.Sprintf("preference %d", h.Prefe
 type changes struct{ list []ProbeChange }
 
 func (c *changes) add(code string, h ProbedHost, before, after string) {
-	if before == after {
+	c.note(ProbeChange{Code: code, Before: before, After: after}, h)
+}
+
+// note keeps a change at a host, where it is one.
+func (c *changes) note(change ProbeChange, h ProbedHost) {
+	if change.Before == change.After {
 		return
 	}
-	address := ""
+	change.Host = h.Host
 	if h.Address.IsValid() {
-		address = h.Address.String()
+		change.Address = h.Address.String()
 	}
-	c.list = append(c.list, ProbeChange{Code: code, Host: h.Host, Address: address, Before: mail.Escape(before), After: mail.Escape(after)})
+	change.Before, change.After = mail.Escape(change.Before), mail.Escape(change.After)
+	c.list = append(c.list, change)
 }
 
 // compare tells what changed at one address. What was not asked, or could not be asked from here, tells nothing about the host.
@@ -112,8 +118,7 @@ func (c *changes) certificate(old, now ProbedHost) {
 	}
 	was, is := old.Certificates[0], now.Certificates[0]
 	routine := was.Issuer == is.Issuer && was.Subject == is.Subject && slices.Equal(was.Names, is.Names) && is.Expires.After(was.Expires)
-	c.add("certificate", now, certificateText(was), certificateText(is))
-	c.list[len(c.list)-1].Routine = routine
+	c.note(ProbeChange{Code: "certificate", Before: certificateText(was), After: certificateText(is), Routine: routine}, now)
 }
 
 func faultText(faults []Fault) string {

@@ -68,6 +68,8 @@ type ProbedHost struct {
 	Preference int        `json:"preference"`
 	Address    netip.Addr `json:"address"`
 	Port       int        `json:"port"`
+	// Pretended says that a mask answered, not the host.
+	Pretended bool `json:"pretended"`
 	ProbedReply
 	// Unknown is what was answered for an address that nobody has; nil: that was not asked.
 	Unknown *ProbedReply `json:"unknown"`

@@ -40,6 +40,9 @@ func (p *Probe) Conclude(now time.Time) {
 	}
 	slices.SortStableFunc(p.Findings[dns:], func(a, b ProbeFinding) int { return cmp.Compare(weight(a.Level), weight(b.Level)) })
 	p.Verdict, p.Text = c.judge()
+	if len(p.Pretended) > 0 {
+		p.Text = "As pretended: " + p.Text
+	}
 }
 
 func weight(l resolver.Level) int {
@@ -115,6 +118,9 @@ type comparison struct {
 }
 
 func (c *comparison) find(level resolver.Level, code string, h probedHost, text, advice string) {
+	if h.speaker().Pretended {
+		text, advice = strings.TrimSuffix(text, ".")+" (pretended).", ""
+	}
 	c.Findings = append(c.Findings, ProbeFinding{Level: level, Code: code, Host: h[0].Host, Text: text, Advice: advice})
 }
 

@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,6 +83,7 @@ func (a agent) probes(t *testing.T, authority string, args []string) (out, said 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, os.Getenv(binaryVariable), args...)
+	command.Dir = a.w.dir
 	command.Env = append(os.Environ(), "SSL_CERT_FILE="+authority, "SSL_CERT_DIR=/nonexistent")
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
@@ -224,6 +226,7 @@ func TestProbePostfixPair(t *testing.T) {
 	check("the certificate of the backup has expired", "expired.probe.test", "broken", exitBroken, []string{"mx3.probe.test certificate-expired"})
 	check("pretended", "norelay.probe.test", "lost", exitFailed, []string{"mx1.probe.test host-down", "mx2.probe.test refuses-relay"}, "--pretend", "mx1.probe.test=down")
 
+	p.documented(t, a, 0, 1)
 	t.Run("a test message", func(t *testing.T) {
 		got := a.probe(t, p.authority.file, "you@well.probe.test", "--send")
 		if got.exit != exitDone || got.Sent == nil || got.Sent.Outcomes[0].Host != "mx1.probe.test" {
@@ -242,15 +245,39 @@ func TestProbePostfixPair(t *testing.T) {
 		}
 	})
 
-	save := filepath.Join(w.dir, "probe.json")
+	save := filepath.Join(w.dir, "last.json")
 	a.probe(t, p.authority.file, "you@well.probe.test", "--save", save)
 	primary.stop()
 	check("the primary is down", "well.probe.test", "broken", exitBroken, []string{"mx1.probe.test host-down"}, "--compare", save)
+	p.documented(t, a, 2)
 	check("the primary is down, the backup refuses", "norelay.probe.test", "lost", exitFailed, []string{"mx1.probe.test host-down", "mx2.probe.test refuses-relay"})
 	backup.stop()
 	check("both are down", "well.probe.test", "delayed", exitAgain, []string{"mx1.probe.test host-down", "mx2.probe.test host-down"})
 	p.primary()
 	check("the backup is down", "well.probe.test", "broken", exitBroken, []string{"mx2.probe.test host-down"})
+}
+
+// documented runs the commands of docs/probe.md with these numbers and compares what they print, but for times.
+func (p *pair) documented(t *testing.T, a agent, numbers ...int) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/probe.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```\n\\$ sternpost probe ([^\n]*)\n(.*?)```\n").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) != 3 {
+		t.Fatalf("docs/probe.md has %d commands", len(blocks))
+	}
+	times := regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ|<?\d+(\.\d)? (ms|s)\b`)
+	for _, n := range numbers {
+		t.Run("docs/probe.md", func(t *testing.T) {
+			args := append([]string{"probe", "--config", a.config, "--pause", "0s"}, strings.Fields(blocks[n][1])...)
+			out, said, _ := a.probes(t, p.authority.file, args)
+			if got, want := times.ReplaceAllString(string(out), "TIME"), times.ReplaceAllString(blocks[n][2], "TIME"); got != want {
+				t.Errorf("sternpost probe %s prints\n%s%s\nand the page says\n%s", blocks[n][1], out, said, blocks[n][2])
+			}
+		})
+	}
 }
 
 // shows logs what people see, and that nothing is wider than a terminal.
