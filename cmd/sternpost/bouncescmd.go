@@ -57,7 +57,9 @@ func (bouncesListCommand) Help() string {
 
     sternpost bounces --since 3d --hard
     sternpost bounces --domain example.org --csv > bounces.csv
-    sternpost bounces --follow --category reputation`
+    sternpost bounces --follow --category reputation
+
+With --follow it goes on until it is interrupted, or until nobody reads on (| head); while the agent is stopped it waits, and misses nothing.`
 }
 
 func (b bouncesListCommand) Run(sh *shell) error {
@@ -68,23 +70,26 @@ func (b bouncesListCommand) Run(sh *shell) error {
 		return withCode(exitUsage, errors.New("--follow has no end, so --until goes not with it"))
 	}
 	return withAgent(sh, func(ctx context.Context, agent *client) error {
-		events := agent.bounces(ctx, b.search())
 		if b.Follow {
-			events = agent.follow(ctx, b.search())
+			return whileRead(ctx, sh.stdout, func(ctx context.Context) error { return b.print(sh, agent.follow(ctx, b.search())) })
 		}
-		switch {
-		case b.CSV:
-			return bouncesCSV(sh.stdout, events)
-		case sh.json && b.Follow:
-			return eventLines(sh.stdout, events)
-		case sh.json:
-			return bouncesJSON(sh.stdout, events)
-		}
-		if err := bouncesText(sh, events, b); err != nil || b.Follow {
+		if err := b.print(sh, agent.bounces(ctx, b.search())); err != nil || b.CSV || sh.json {
 			return err
 		}
 		return b.alarms(ctx, sh, agent)
 	})
+}
+
+func (b bouncesListCommand) print(sh *shell, events iter.Seq2[console.Event, error]) error {
+	switch {
+	case b.CSV:
+		return bouncesCSV(sh.stdout, events)
+	case sh.json && b.Follow:
+		return eventLines(sh.stdout, events)
+	case sh.json:
+		return bouncesJSON(sh.stdout, events)
+	}
+	return bouncesText(sh, events, b)
 }
 
 // alarms prints below the table what will never work, where nothing but a time, a domain or an address was asked for.

@@ -47,6 +47,11 @@ func TestMain(m *testing.M) {
 //	told ADDRESS N FILE   waits until it has been told N events, and writes them to FILE: their types and recipients
 //	occupy ADDRESS:PORT...  makes sure that somebody listens on each
 //	http FILE METHOD PATH [BODY FIELD: VALUE...]  asks the API; FILE gets the status and the answer
+//	follow NAME ARGS...   runs sternpost beside the scenario, and reads what it prints as it comes
+//	events NAME PATH [LAST-EVENT-ID]  asks the API for a stream of events, and reads its lines as they come
+//	followed NAME TEXT N FILE  waits until N of these lines have the text, and writes those to FILE
+//	cursor FILE N         the variable CURSOR is the id of an event in the line N of such a file
+//	unfollow NAME INT|TERM|leave STATUS  sends a signal, or leaves the pipe as head does, and compares the exit status with what a shell would tell
 //	http-until PATTERN FILE PATH  asks with GET until the answer has what the pattern fits
 func TestScenarios(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -56,7 +61,7 @@ func TestScenarios(t *testing.T) {
 			"dns": startDNS, "mx": startMX, "heard": writeHeard, "exit": expectStatus, "silent": startSilent, "connected": waitConnected,
 			"ready": waitReady, "submit": submitMessage, "arrived": waitArrived, "asked": waitAsked, "signal": signalAgent, "http": askHTTP, "http-until": askHTTPUntil,
 			"socket": startSocket, "silent-socket": startSilentSocket, "taken": writeTaken, "until": waitUntil, "reached": waitReached, "exit-sendmail": expectSendmail,
-			"webhook": startWebhook, "told": waitTold, "occupy": occupyPorts,
+			"webhook": startWebhook, "told": waitTold, "follow": startFollow, "events": startEvents, "followed": waitFollowed, "unfollow": endFollowed, "cursor": takeCursor, "occupy": occupyPorts,
 		},
 		Condition:           scenarioCondition,
 		RequireExplicitExec: true,
@@ -79,6 +84,8 @@ type scenario struct {
 	hooks  map[string]*hook
 	notify *net.UnixConn // what the agent says to its service manager
 	socket *smtptest.Server
+
+	followed map[string]*followed
 }
 
 // setUpScenario reserves a port: every exchanger of the script listens on it, each on an address of its own.
@@ -96,7 +103,7 @@ func setUpScenario(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	env.Values["scenario"] = &scenario{port: port, mx: map[string]*smtptest.Server{}, silent: map[string]net.Listener{}, notify: notify}
+	env.Values["scenario"] = &scenario{port: port, mx: map[string]*smtptest.Server{}, silent: map[string]net.Listener{}, notify: notify, followed: map[string]*followed{}}
 	env.Setenv("PORT", port)
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // a race-checked binary waits a second before it ends
 	env.Setenv("STERNPOST_DELIVERY_PORT", port)
