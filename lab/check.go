@@ -26,10 +26,10 @@ type Fate struct {
 
 // Verdict says whether an expectation is met.
 type Verdict struct {
-	Expectation Expectation
-	Met         bool
-	Seen        string   // what was seen, in a few words
-	Unseen      []string // what could not be judged, because only the sender knows
+	Expectation Expectation `json:"expectation"` // as it is written
+	Met         bool        `json:"met"`
+	Seen        string      `json:"seen"`   // what was seen, in a few words
+	Unseen      List        `json:"unseen"` // what could not be judged, because only the sender knows
 }
 
 // Check judges an expectation by what the world saw, and by the sender's account where that is known. sent is when the message was handed to the sender, since

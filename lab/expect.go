@@ -47,6 +47,9 @@ const (
 	NotDelivered = "not delivered" // no host took it, whatever the sender makes of that
 )
 
+// MarshalText returns the line.
+func (e Expectation) MarshalText() ([]byte, error) { return []byte(e.Text), nil }
+
 // ParseExpectation reads one line.
 func ParseExpectation(text string) (Expectation, error) {
 	e := Expectation{Text: strings.Join(strings.Fields(text), " "), Copies: -1}

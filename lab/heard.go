@@ -82,6 +82,14 @@ func (w *World) tell(e Event) {
 		w.kept.add(e.Message)
 	}
 	w.sight.Add(e)
+	if e.Kind == EventQuestion {
+		w.questions++
+	}
+	for _, h := range w.hosts {
+		if e.Address == h.Address.String() {
+			h.counted.count(e)
+		}
+	}
 	if w.watch != nil {
 		w.watch(e)
 	}

@@ -28,12 +28,13 @@ type World struct {
 	cancel context.CancelFunc
 	owned  sync.WaitGroup
 
-	mu      sync.Mutex
-	changed *sync.Cond
-	closed  bool
-	events  int // so far
-	kept    kept
-	sight   Sight
+	mu        sync.Mutex
+	changed   *sync.Cond
+	closed    bool
+	events    int // so far
+	questions int
+	kept      kept
+	sight     Sight
 }
 
 // host is one address with what runs there.
@@ -44,6 +45,7 @@ type host struct {
 	judge  *judge
 
 	replies replies
+	counted HostReport // guarded by the lock of the world
 }
 
 // Option changes how a world is opened.
