@@ -8,6 +8,8 @@
 // Programs that read bounces find in the reports of the agent what its journal says: Sisimai, Mail::DeliveryStatus::BounceParser and flufl.bounce, for 27 kinds of failure.
 // What why, bounces and queue print is read by jq, Miller, csvtool, Python's csv and less.
 //
+// Receivers of webhooks in Node, with the library of Standard Webhooks, and in Python verify what the agent tells them while it is killed.
+//
 // They are behind the build tag interop, because they need root and foreign programs:
 //
 //	test/interop/setup.sh

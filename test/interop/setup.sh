@@ -1,5 +1,5 @@
 #!/bin/sh
-# setup.sh makes the foreign programs of packages.txt ready for `make interop`, and nodemailer of testdata/nodemailer.
+# setup.sh makes the foreign programs of packages.txt ready for `make interop`, and what testdata/nodemailer names of npm.
 #
 # What is installed already is used as it is. The rest is downloaded and unpacked, never installed: Debian's mail servers
 # conflict with each other, and a machine's own mail server must not be replaced for a test. So no service is started,
@@ -26,11 +26,11 @@ if ! command -v apt-get >/dev/null; then
 	exit 1
 fi
 
-# nodemailer is no package of Debian's. npm takes what the lock file says, with its checksum, and runs no scripts of it.
+# nodemailer and standardwebhooks are no packages of Debian's. npm takes what the lock file says, with its checksum, and runs no scripts of it.
 library=$here/testdata/nodemailer
 if ! cmp -s "$library/package-lock.json" "$cache/npm/package-lock.json"; then
 	if ! command -v npm >/dev/null; then
-		echo "setup.sh: no npm here; the tests need nodemailer of the npm registry (Debian: npm)" >&2
+		echo "setup.sh: no npm here; the tests need nodemailer and standardwebhooks of npm (Debian: npm)" >&2
 		exit 1
 	fi
 	rm -rf "$cache/npm" "$cache/npm.unfinished"
