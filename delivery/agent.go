@@ -184,6 +184,9 @@ func (a *Agent) DeliverThrough(ctx context.Context, t mail.Transaction, host str
 		return w.finish()
 	}
 	terms, failure := w.lookUp(findRoute(w.config.Routes, w.t.Domain), w.screen)
+	if host != "" {
+		terms.shuffle.Limit = 0
+	}
 	w.plan = makePlan(terms)
 	if host != "" {
 		only(w.plan, host)

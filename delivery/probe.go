@@ -74,11 +74,12 @@ func (a *Agent) Probe(ctx context.Context, r ProbeRequest) (Probe, error) {
 		route.Smarthosts = nil
 	}
 	terms, failure := w.lookUp(route, a.openScreen())
-	terms.listed, terms.shuffle.Limit, terms.outlook = true, maxProbed, func(target) outlook { return outlook{} }
+	terms.listed, terms.shuffle.Limit, terms.outlook = true, 0, func(target) outlook { return outlook{} }
 	w.plan = makePlan(terms)
 	if p.Through, err = choose(w.plan, r.Through); err != nil {
 		return p, err
 	}
+	cut(w.plan, maxProbed)
 	p.Rule, p.exchangers, p.failure = w.tree.Rule, w.found, failure
 	if failure != nil {
 		p.Status, p.Error = failure.Status, failure.Reason
@@ -103,6 +104,17 @@ func (a *Agent) openScreen() resolver.Screen {
 	s := a.screen
 	s.OwnHosts, s.OwnAddresses, s.Listeners = nil, nil, nil
 	return s
+}
+
+// cut skips what goes beyond the limit. It is not that of an attempt, which shares its places among the hosts: a list as long as this is nobody's.
+func cut(plan []*candidate, limit int) {
+	for _, c := range plan {
+		if limit == 0 && c.open() {
+			c.skip(reasonLimit)
+		} else if c.open() {
+			limit--
+		}
+	}
 }
 
 // hostNames lists the hosts of a plan, each once.
@@ -184,6 +196,7 @@ func (r *rounds) walk(ctx context.Context) {
 // Why an address was not asked, beside what the plan says.
 const (
 	reasonNoTime    = "not asked: the time of the probe is used up"
+	reasonLimit     = "not asked: the list is too long"
 	reasonCalledOff = "not asked: the probe was called off"
 )
 

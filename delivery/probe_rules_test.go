@@ -116,6 +116,8 @@ func (h *ProbedHost) apply(t *testing.T, attribute string) {
 		h.replies(450, mail.Status{4, 2, 0}, "Greylisted")
 	case "no-time":
 		h.Reason = reasonNoTime
+	case "too-long":
+		h.Reason = reasonLimit
 	case "no-tls":
 		h.StartTLS, h.Certificates = StartTLSNone, nil
 	case "broken-tls":

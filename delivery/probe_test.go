@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -398,4 +399,31 @@ func TestProbeConfig(t *testing.T) {
 	if p.Timeouts.Greeting != probeStage || p.Timeouts.Rcpt != time.Second || p.Timeouts.Connect != c.Timeouts.Connect || p.Timeouts.Dot != c.Timeouts.Dot {
 		t.Errorf("%+v", p.Timeouts)
 	}
+}
+
+// A stranger's list has no end; a probe has.
+func TestProbeOfAnEndlessList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		zone := "us.test. A 192.0.2.100\n"
+		for i := range 150 {
+			zone += fmt.Sprintf("example.test. MX %d h%d.test.\nh%d.test. A 198.51.100.%d\n", i, i, i, i+1)
+		}
+		w := newWorld(t, zone)
+		p := w.probe(func(r *ProbeRequest) { r.Pause = 0 })
+		asked, dials := 0, len(w.net.Dials())
+		for _, h := range p.Hosts {
+			if h.Answer == AnswerDown {
+				asked++
+			}
+		}
+		if one := w.probe(func(r *ProbeRequest) { r.Through = "120" }); one.Through != "h119.test" || one.Hosts[119].Answer != AnswerDown {
+			t.Errorf("through 120: %s, %s", one.Through, one.Hosts[119].Answer)
+		}
+		if at := w.agent.DeliverThrough(t.Context(), transactionTo(t, plain, "ok@example.test"), "h119.test"); at.Candidates[119].Verdict != mail.VerdictDeferred {
+			t.Errorf("delivery: %s", at.Candidates[119].Reason)
+		}
+		if asked != maxProbed || dials != maxProbed || strings.Count(codes(p), "list-too-long") != 1 {
+			t.Errorf("%d asked, %d dials: %s", asked, dials, codes(p))
+		}
+	})
 }

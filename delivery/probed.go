@@ -102,6 +102,9 @@ func (h *ProbedHost) took(d time.Duration) { h.Took = math.Round(float64(d)/1e3)
 // Elapsed is the time up to the reply to RCPT.
 func (h ProbedHost) Elapsed() time.Duration { return time.Duration(h.Took * float64(time.Millisecond)) }
 
+// LeftOut says whether the address was not asked because the list is too long.
+func (h ProbedHost) LeftOut() bool { return h.Answer == AnswerSkipped && h.Reason == reasonLimit }
+
 func (h *ProbedHost) skipped(reason string) {
 	h.Answer, h.Reason, h.Reply = AnswerSkipped, reason, []string{}
 }

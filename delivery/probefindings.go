@@ -174,6 +174,13 @@ func (c *comparison) compareSkipped(h probedHost, s ProbedHost) {
 	if c.Through != "" && c.Through != s.Host {
 		return
 	}
+	if s.LeftOut() {
+		if !c.told("list-too-long") {
+			c.find(resolver.LevelError, "list-too-long", h, fmt.Sprintf("%s, and what stands behind it, was not asked: there are more than %d addresses.", h.name(), maxProbed),
+				"No sender tries so many. Name fewer, or ask one host with --through.")
+		}
+		return
+	}
 	if s.Reason == reasonNoTime || s.Reason == reasonCalledOff {
 		c.find(resolver.LevelError, "not-asked", h, fmt.Sprintf("%s was %s.", h.name(), s.Reason), "Give the probe more time with --budget.")
 		return

@@ -8,7 +8,6 @@ import (
 
 	"sternpost/delivery"
 	"sternpost/mail"
-	"sternpost/resolver"
 )
 
 // probeStory prints for people what a probe found.
@@ -18,7 +17,7 @@ type probeStory struct {
 }
 
 func (s probeStory) tell(bare bool) {
-	fmt.Fprintf(s.w, "%s\n", s.paint.bold(plain(s.Recipient.String())))
+	fmt.Fprintf(s.w, "%s\n", s.paint.bold(s.title()))
 	if bare {
 		s.wrapped("A bare domain: its postmaster is asked for, whom every domain must have (RFC 5321 s4.5.1).")
 	}
@@ -52,6 +51,15 @@ func (s probeStory) tell(bare bool) {
 	s.changes()
 	s.sent()
 	fmt.Fprintf(s.w, "\n%s\n", s.judged(wrapAfter(plain(s.Text), " ", columns, "")))
+}
+
+// title is the address, and its domain as it is written where that differs.
+func (s probeStory) title() string {
+	text := plain(s.Recipient.String())
+	if written := s.Domain.Unicode(); written != string(s.Domain) {
+		text += " (" + plain(written) + ")"
+	}
+	return text
 }
 
 // promise says what a probe leaves behind.
@@ -91,13 +99,21 @@ func (s probeStory) table() {
 		}
 	}
 	fmt.Fprintf(s.w, "\n%s\n", s.paint.bold(strings.TrimRight(fmt.Sprintf(" # pref  %-*s  %-12s %-10s %s", width, "host", "answer", "TLS", "time"), " ")))
+	leftOut := 0
 	for _, h := range s.Hosts {
+		if h.LeftOut() {
+			leftOut++
+			continue
+		}
 		where := place(h)
 		if utf8.RuneCountInString(where) > widestPlace {
 			where += "\n" + strings.Repeat(" ", 9+width)
 		}
 		line := fmt.Sprintf("%2d %4d  %-*s  %s %s %s", h.Number, h.Preference, width, where, s.answer(h), s.security(h), elapsed(h))
 		fmt.Fprintln(s.w, strings.TrimRight(line, " "))
+	}
+	if leftOut > 0 {
+		fmt.Fprintf(s.w, "and %d more, which were not asked\n", leftOut)
 	}
 }
 
@@ -163,14 +179,7 @@ func (s probeStory) findings(list []delivery.ProbeFinding) {
 	}
 	const indent = "      "
 	for _, f := range list {
-		colour := s.paint.faint
-		switch f.Level {
-		case resolver.LevelError:
-			colour = s.paint.bad
-		case resolver.LevelWarning:
-			colour = s.paint.wait
-		}
-		fmt.Fprintf(s.w, "  %s %s\n%s%s\n", colour(string(f.Level)), f.Code, indent, wrapAfter(plain(f.Text), " ", columns-len(indent), indent))
+		fmt.Fprintf(s.w, "  %s %s\n%s%s\n", s.level(f.Level), f.Code, indent, wrapAfter(plain(f.Text), " ", columns-len(indent), indent))
 		if f.Advice != "" {
 			fmt.Fprintf(s.w, "%s%s\n", indent, s.paint.faint(wrapAfter(plain(f.Advice), " ", columns-len(indent), indent)))
 		}
@@ -180,6 +189,9 @@ func (s probeStory) findings(list []delivery.ProbeFinding) {
 // details prints the conversation with each address, its extensions and its certificates.
 func (s probeStory) details() {
 	for i, c := range s.Attempt.Candidates {
+		if s.Hosts[i].LeftOut() {
+			continue
+		}
 		fmt.Fprintln(s.w)
 		s.candidate(c)
 		for _, cert := range s.Hosts[i].Certificates {

@@ -87,13 +87,17 @@ func (s story) findings(list []resolver.Finding) {
 		fmt.Fprintf(s.w, "  %s\n", s.paint.good("nothing is wrong"))
 	}
 	for _, f := range list {
-		colour := s.paint.faint
-		switch f.Level {
-		case resolver.LevelError:
-			colour = s.paint.bad
-		case resolver.LevelWarning:
-			colour = s.paint.wait
-		}
-		fmt.Fprintf(s.w, "  %s %s\n%s\n", colour(string(f.Level)), f.Code, "      "+wrapAfter(plain(f.Text), " ", columns-6, "      "))
+		fmt.Fprintf(s.w, "  %s %s\n%s\n", s.level(f.Level), f.Code, "      "+wrapAfter(plain(f.Text), " ", columns-6, "      "))
 	}
+}
+
+// level is the word for how much a finding matters.
+func (s story) level(l resolver.Level) string {
+	switch l {
+	case resolver.LevelError:
+		return s.paint.bad(string(l))
+	case resolver.LevelWarning:
+		return s.paint.wait(string(l))
+	}
+	return s.paint.faint(string(l))
 }
