@@ -19,7 +19,13 @@ var tried = regexp.MustCompile("(?s)<!-- tried: ([a-z]+) -->\n```[a-z]*\n(.*?)``
 // pieces are the pieces of code of docs/submission.md.
 func pieces(t *testing.T) map[string]string {
 	t.Helper()
-	document, err := os.ReadFile("../../docs/submission.md")
+	return piecesOf(t, "submission.md")
+}
+
+// piecesOf are those of a page of docs.
+func piecesOf(t *testing.T, page string) map[string]string {
+	t.Helper()
+	document, err := os.ReadFile(filepath.Join("../../docs", page))
 	if err != nil {
 		t.Fatal(err)
 	}
