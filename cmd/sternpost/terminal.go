@@ -38,9 +38,9 @@ func (p paint) wait(text string) string  { return p.in("33", text) }
 func (p paint) faint(text string) string { return p.in("2", text) }
 func (p paint) bold(text string) string  { return p.in("1", text) }
 
-// isTerminal says whether somebody types what is read from r.
-func isTerminal(r io.Reader) bool {
-	file, ok := r.(*os.File)
+// isTerminal says whether a stream is a terminal: somebody types what is read from it, or reads what is written.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sternpost/lab"
+)
+
+// labScenarios are those that come with the program, and those of the tests: names and files.
+func labScenarios(t *testing.T) []string {
+	t.Helper()
+	own, err := filepath.Glob("testdata/lab/*.toml")
+	if err != nil || len(own) == 0 {
+		t.Fatalf("no scenarios of the tests: %v", err)
+	}
+	return slices.Concat(lab.Names(), own)
+}
+
+// runScenario runs `lab run` as the program does, and returns what it prints and how it ends.
+func runScenario(t *testing.T, asJSON bool, r labRunCommand) (printed string, err error) {
+	t.Helper()
+	var out, log bytes.Buffer
+	err = r.Run(&shell{ctx: context.Background(), stdout: &out, stderr: &log, json: asJSON})
+	if log.Len() > 0 {
+		t.Errorf("the agent of %s has an error to tell: %s", r.Scenario, log.String())
+	}
+	return out.String(), err
+}
+
+// TestLabScenarios is where all scenarios meet the agent: each becomes what it expects.
+func TestLabScenarios(t *testing.T) {
+	for _, name := range labScenarios(t) {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			printed, err := runScenario(t, false, labRunCommand{Scenario: name})
+			if err != nil {
+				t.Errorf("%v\n%s", err, printed)
+			}
+		})
+	}
+}
+
+// TestLabRunIsTheSameTwice compares two runs to the last octet, all times to the nanosecond included. The second one has another number of processors: Go's scheduler
+// has no say in what happens.
+func TestLabRunIsTheSameTwice(t *testing.T) {
+	processors := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(processors)
+	for _, name := range labScenarios(t) {
+		for _, seed := range []uint64{1, 2, 77} {
+			var printed [2]string
+			for i := range printed {
+				runtime.GOMAXPROCS([]int{processors, 1 + int(seed)%3}[i])
+				told, err := runScenario(t, true, labRunCommand{Scenario: name, Seed: &seed})
+				if exit := new(exitError); err != nil && !errors.As(err, &exit) {
+					t.Fatal(err)
+				}
+				printed[i] = told
+			}
+			if printed[0] != printed[1] {
+				t.Errorf("%s with seed %d: %s", name, seed, firstDifference(printed[0], printed[1]))
+			}
+		}
+	}
+}
+
+func firstDifference(a, b string) string {
+	one, other := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range min(len(one), len(other)) {
+		if one[i] != other[i] {
+			return one[i] + " and then " + other[i]
+		}
+	}
+	return "one is longer"
+}
+
+func TestLabRunSeedsDiffer(t *testing.T) {
+	var told [2]string
+	for i := range told {
+		seed := uint64(i)
+		told[i], _ = runScenario(t, true, labRunCommand{Scenario: "testdata/lab/crowd.toml", Seed: &seed})
+	}
+	if told[0] == strings.Replace(told[1], `"seed": 1`, `"seed": 0`, 1) {
+		t.Error("two seeds make the same run")
+	}
+}
+
+func TestLabRunEnds(t *testing.T) {
+	write := func(text string) string {
+		name := filepath.Join(t.TempDir(), "mine.toml")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	const base = `title = "mine"
+zone = "a.test. A 127.0.1.1"
+[[message]]
+from = "me@client.test"
+to = ["you@a.test"]
+`
+	for name, c := range map[string]struct {
+		run  labRunCommand
+		code int
+		says string // on standard output, or in the error
+	}{
+		"as expected":          {labRunCommand{Scenario: write(base + `expect = ["you@a.test delivered"]`)}, 0, "1 of 1 expectation as it should be"},
+		"not as expected":      {labRunCommand{Scenario: write(base + `expect = ["you@a.test not delivered"]`)}, 69, "1 of 1 expectation did not come true"},
+		"nothing expected":     {labRunCommand{Scenario: write(base)}, 0, "expects nothing"},
+		"no TOML":              {labRunCommand{Scenario: write("title = ")}, 65, "mine.toml:1: "},
+		"an unknown behaviour": {labRunCommand{Scenario: write(base + "[[host]]\nname=\"a.test\"\nbehaviour=[\"moody\"]")}, 65, "moody"},
+		"no such file":         {labRunCommand{Scenario: "./none.toml"}, 65, "no such file"},
+		"no such scenario":     {labRunCommand{Scenario: "primary-sideways"}, 65, "primary-down"},
+		"no such key":          {labRunCommand{Scenario: write("configuration = \"[queue]\\nlifetim = '1h'\"\n" + base)}, 65, "queue.lifetim"},
+		"a wrong value":        {labRunCommand{Scenario: write("configuration = \"[queue]\\nlifetime = '-1h'\"\n" + base)}, 65, "queue.lifetime"},
+		"until before":         {labRunCommand{Scenario: write(base), Until: -time.Second}, 64, "--until"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			printed, err := runScenario(t, false, c.run)
+			code := 0
+			if exit := new(exitError); errors.As(err, &exit) {
+				code, printed = exit.code, printed+exit.Error()
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if code != c.code || !strings.Contains(printed, c.says) {
+				t.Errorf("exit status %d, %s", code, printed)
+			}
+		})
+	}
+}
+
+// TestLabRunUntil ends a run while mail still waits: it is said to.
+func TestLabRunUntil(t *testing.T) {
+	printed, err := runScenario(t, false, labRunCommand{Scenario: "testdata/lab/five-days.toml", Until: 4 * time.Hour})
+	if exit := new(exitError); !errors.As(err, &exit) || exit.code != exitFailed {
+		t.Errorf("%v", err)
+	}
+	for _, want := range []string{"0 failed, 3 still waiting", "you@dead.test delayed", "in 4h00m of the lab"} {
+		if !strings.Contains(printed, want) {
+			t.Errorf("%q is missing in\n%s", want, printed)
+		}
+	}
+}
