@@ -64,6 +64,9 @@ type Deps struct {
 	Rules *bounce.Classifier
 	// Seed is the source of all randomness, together with the message's id and the number of the attempt.
 	Seed uint64
+	// Gather is how long outcomes gather before they are committed. 0: while the commit before is synced, as it should be outside of a bubble of testing/synctest. There a commit takes no
+	// time, and which outcomes of one instant share it would be for the scheduler of Go to say.
+	Gather time.Duration
 }
 
 // Queue is the schedule and all that hangs on it.
@@ -78,6 +81,7 @@ type Queue struct {
 	hostname    string
 	seed        uint64
 	handles     int
+	gathering   time.Duration
 	clock       clock
 	owing       *owing
 	probed      probed
@@ -120,7 +124,7 @@ func New(c Config, d Deps) (*Queue, error) {
 		return nil, fmt.Errorf("our own name: %w", err)
 	}
 	q := &Queue{
-		owing: newOwing(), store: d.Store, deliverer: d.Deliverer, log: d.Log, observer: d.Observer, hostname: string(hostname), seed: d.Seed, handles: d.Handles,
+		owing: newOwing(), store: d.Store, deliverer: d.Deliverer, log: d.Log, observer: d.Observer, hostname: string(hostname), seed: d.Seed, handles: d.Handles, gathering: d.Gather,
 		accepted: make(chan Owed, c.MaxReady), finished: make(chan []result, 16), results: make(chan result, c.MaxAttempts),
 		resolved: make(chan siteFound, 16), pokes: make(chan struct{}, 1), asks: make(chan func(*schedule)), ended: make(chan ended, c.MaxAttempts),
 		quit: make(chan struct{}), stopped: make(chan struct{}),

@@ -88,6 +88,7 @@ func (q *Queue) reportAll(ctx context.Context) {
 		case <-q.owing.pokes:
 		case <-timer.C:
 		}
+		q.gather()
 		next := q.writeReports(ctx)
 		wait := reportAgain
 		if !next.IsZero() {

@@ -18,6 +18,7 @@ const settleBatch = 512
 // logged.
 func (q *Queue) settleAll() {
 	for r := range q.results {
+		q.gather()
 		batch := append(make([]result, 0, 1+len(q.results)), r)
 	gather:
 		for len(batch) < settleBatch {
@@ -39,6 +40,13 @@ func (q *Queue) settleAll() {
 			q.logDelivery(r)
 			q.observe(r)
 		}
+	}
+}
+
+// gather lets those outcomes come that belong to the same instant.
+func (q *Queue) gather() {
+	if q.gathering > 0 {
+		time.Sleep(q.gathering)
 	}
 }
 

@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -60,15 +62,16 @@ func (s *schedule) overdueInMemory(now time.Time) {
 		at := t.deadline(o, func(i int) RecipientState { return o.Recipients[i] })
 		return !now.Before(at) && (now.Before(t.expires(o)) || s.tried(o, now))
 	}
+	var work []Owed
 	for _, d := range s.destinations {
-		if d.count == 0 {
-			continue
+		if d.count > 0 {
+			work = append(work, d.remove(late)...)
 		}
-		work := d.remove(late)
-		s.count -= len(work)
-		for _, o := range work {
-			s.expire(o, now)
-		}
+	}
+	s.count -= len(work)
+	slices.SortFunc(work, func(a, b Owed) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Destination, b.Destination)) }) // a map has no order
+	for _, o := range work {
+		s.expire(o, now)
 	}
 }
 

@@ -72,7 +72,7 @@ func (a *core) openQueue(o queue.Observer) error {
 	a.judge.rules.Store(rules)
 	q, err := queue.New(a.config.Queue, queue.Deps{
 		Store: a.store, Deliverer: a.world.carry(a.carrier), Log: a.log, Observer: o, Hostname: a.hostname, Handles: a.world.handles(), Seed: a.world.random(),
-		Suppression: a.config.Suppression, Rules: rules,
+		Suppression: a.config.Suppression, Rules: rules, Gather: a.world.gather,
 	})
 	if err != nil {
 		return withCode(exitConfig, err)

@@ -24,7 +24,8 @@ type handed struct {
 	refused map[mail.Address]error
 }
 
-// handIn hands the messages in, each at its time. Those of the same time come a millisecond apart, in their order. When ctx ends the rest stays where it is.
+// handIn hands the messages in, each a millisecond after its time: what the scenario changes at that time is changed then. Those of the same time come a millisecond
+// apart, in their order. When ctx ends the rest stays where it is.
 func (r labRun) handIn(ctx context.Context, a *core) ([]handed, error) {
 	var list []handed
 	numbers := make([]int, len(r.scenario.Messages))
@@ -32,16 +33,15 @@ func (r labRun) handIn(ctx context.Context, a *core) ([]handed, error) {
 		numbers[i] = i
 	}
 	slices.SortStableFunc(numbers, func(i, j int) int { return int(r.scenario.Messages[i].At - r.scenario.Messages[j].At) })
-	next := bubbleStart().Add(time.Millisecond) // all have begun then
+	next := bubbleStart()
 	for _, i := range numbers {
 		m := r.scenario.Messages[i]
-		if at := bubbleStart().Add(m.At); at.After(next) {
-			next = at
+		if next = next.Add(time.Millisecond); next.Before(bubbleStart().Add(m.At + time.Millisecond)) {
+			next = bubbleStart().Add(m.At + time.Millisecond)
 		}
 		if !sleepUntil(ctx, next) {
 			return list, nil
 		}
-		next = next.Add(time.Millisecond)
 		one, err := a.handIn(ctx, m)
 		if err != nil {
 			return list, err

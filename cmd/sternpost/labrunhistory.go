@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"sternpost/journal"
 	"sternpost/lab"
@@ -61,8 +62,9 @@ func historyOf(s queue.Store) (*history, error) {
 	return h, nil
 }
 
-// add takes the next entry.
+// add takes the next entry. The journal tells entries of one instant apart by nanoseconds and numbers, which mean nothing here.
 func (h *history) add(e journal.Entry) error {
+	e.Cursor = journal.Cursor{Time: e.Cursor.Time.Truncate(time.Millisecond)}
 	h.last = e
 	r := h.records[e.Message]
 	switch {

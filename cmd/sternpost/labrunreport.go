@@ -76,7 +76,7 @@ func (r labResult) report() labReport {
 		fates = append(fates, own...)
 		told.count(own)
 		m := r.message(h.id.String(), own)
-		m.number, m.At, m.Sender = h.number, h.at.UTC(), r.scenario.Messages[h.number-1].From.String()
+		m.number, m.At, m.Sender = h.number, h.at.Truncate(time.Millisecond).UTC(), r.scenario.Messages[h.number-1].From.String()
 		told.Messages = append(told.Messages, m)
 		told.Attempts += m.attempts
 		told.Reports += len(m.Reports)
@@ -127,7 +127,9 @@ func (r labResult) message(id string, fates []lab.Fate) labMessage {
 	}
 	m.Message, m.At, m.Sender, m.attempts = id, known.accepted.Cursor.Time.UTC(), known.accepted.Sender, known.attempts
 	for _, e := range known.entries {
-		m.Events = append(m.Events, console.EventOf(e, r.judge))
+		told := console.EventOf(e, r.judge)
+		told.Cursor = "" // the journal is gone
+		m.Events = append(m.Events, told)
 	}
 	for _, id := range known.reports {
 		about := r.history.records[id]

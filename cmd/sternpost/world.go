@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -26,6 +27,8 @@ type world struct {
 	addresses func() ([]netip.Addr, error)
 	// handles is how many attempts the limit of open files allows at the same time. 0: any number.
 	handles func() int
+	// gather is how long outcomes gather before they are committed: see queue.Deps.
+	gather time.Duration
 	// random gives the seeds of all that is left to chance.
 	random func() uint64
 }
