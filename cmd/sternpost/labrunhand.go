@@ -111,7 +111,7 @@ func newReturned() *returned { return &returned{reports: map[string]dsn.Report{}
 
 // see reads what arrives in the world. Reports have the null reverse-path.
 func (r *returned) see(e lab.Event) {
-	if e.Kind != lab.EventMessage || !e.Message.Accepted || e.Message.From != "" && e.Message.From != "<>" {
+	if e.Kind != lab.EventMessage || !e.Message.Accepted || e.Message.Sender != "" && e.Message.Sender != "<>" {
 		return
 	}
 	report, err := dsn.Parse(bytes.NewReader(e.Message.Content))
