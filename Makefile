@@ -12,6 +12,8 @@ SEED ?= 1
 MANY ?= 200000
 DEPTH ?= 1000000
 TARPITS ?= 500
+# ENTRIES is how many entries the journal has at least when it is asked about the past.
+ENTRIES ?= 100000
 
 GO ?= go
 
@@ -53,12 +55,13 @@ interop: ## real mail servers and clients, hostile ones, nmap (Debian, npm, root
 crash: ## kill the agent, cut its power, fail and fill its disk; nothing may be lost (the disks need root)
 	ROUNDS=$(ROUNDS) SEED=$(SEED) $(GO) test -tags crash -count=1 -timeout 60m -v ./test/crash/...
 
-bench: ## allocations, a comparison with Postfix, a deep queue and tarpits with their limits, the doors (Debian, root; see test/bench)
+bench: ## allocations, a comparison with Postfix, a deep queue and tarpits with their limits, the doors, questions under load (Debian, root; see test/bench)
 	$(GO) test -run '^$$' -bench . -benchmem ./delivery/...
 	test/interop/setup.sh
 	$(GO) run -tags bench ./test/bench -many $(MANY) -many-postfix
 	$(GO) run -tags bench ./test/bench -depth $(DEPTH) -tarpits $(TARPITS)
 	$(GO) run -tags bench ./test/bench -doors
+	$(GO) run -tags bench ./test/bench -questions $(ENTRIES)
 
 clean: ## remove what was built
 	rm -rf bin

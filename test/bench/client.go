@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,7 +86,7 @@ func (c *client) converse() error {
 		if n >= c.Messages {
 			return s.close()
 		}
-		err := s.hand("sender@bench.test", c.recipients[n%len(c.recipients)], c.content)
+		err := s.hand(cmp.Or(c.Sender, "sender@bench.test"), c.recipients[n%len(c.recipients)], c.content)
 		if err == nil {
 			err = c.mark(1)
 		}

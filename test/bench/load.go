@@ -19,6 +19,7 @@ const clientVariable = "STERNPOST_BENCH_CLIENT"
 // load is what our client hands in. It is this program, started again, so that its CPU time is told apart from all else.
 type load struct {
 	Address  string
+	Sender   string // empty: sender@bench.test
 	Sessions int
 	Messages int
 	Domain   string // of the recipients; %d stands for a number below Domains

@@ -2,7 +2,8 @@
 
 // Bench measures how fast mail goes through, in one run on one machine: with no mail server at all, with Postfix as it comes, and
 // with `sternpost serve`, which syncs every message to the disk before it answers 250. In other modes it measures what the agent
-// is like with a deep queue (-depth) and among servers that stall (-tarpits), and what each door takes in (-doors).
+// is like with a deep queue (-depth) and among servers that stall (-tarpits), what each door takes in (-doors),
+// and how it answers questions about the past under load (-questions).
 //
 // Debian's smtp-sink takes. Debian's smtp-source sends to one domain; to 1,000 domains, which it cannot do, a client of ours sends in
 // the same way. Both servers find the sink by MX, from NSD, on port 25. Each gets a directory of its own on the same disk. Nothing of
@@ -12,6 +13,7 @@
 //	go run -tags bench ./test/bench -runs 3
 //	go run -tags bench ./test/bench -depth 1000000 -tarpits 500
 //	go run -tags bench ./test/bench -doors
+//	go run -tags bench ./test/bench -questions 100000
 //
 // What the numbers of the comparison are; they pass and fail nothing:
 //
@@ -47,6 +49,7 @@ type options struct {
 	depth       int
 	tarpits     int
 	doors       bool
+	questions   int
 	dir         string
 	keep        bool
 }
@@ -62,6 +65,7 @@ func flags() options {
 	flag.IntVar(&o.depth, "depth", 0, "in place of the comparison, queue so many messages for a dead destination")
 	flag.IntVar(&o.tarpits, "tarpits", 0, "in place of the comparison, queue messages for so many destinations that stall")
 	flag.BoolVar(&o.doors, "doors", false, "in place of the comparison, hand messages in through each door")
+	flag.IntVar(&o.questions, "questions", 0, "in place of the comparison, ask about the past with so many entries in the journal")
 	flag.StringVar(&o.dir, "dir", os.TempDir(), "the disk for the queues")
 	flag.BoolVar(&o.keep, "keep", false, "keep the directories and let Postfix log there")
 	flag.Parse()
@@ -103,11 +107,16 @@ func measure(o options, dir string) (err error) {
 		return err
 	}
 	fmt.Println(machine(latency))
-	if o.depth == 0 && o.tarpits == 0 && !o.doors {
+	if o.depth == 0 && o.tarpits == 0 && !o.doors && o.questions == 0 {
 		return b.compare()
 	}
 	if o.doors {
 		if err := b.measureDoors(); err != nil {
+			return err
+		}
+	}
+	if o.questions > 0 {
+		if err := b.measureQuestions(); err != nil {
 			return err
 		}
 	}
