@@ -31,7 +31,8 @@ func (d diary) Find(_ context.Context, q journal.Query) iter.Seq2[journal.Entry,
 			slices.Reverse(list)
 		}
 		for _, e := range list {
-			if (q.Kind == "" || q.Kind == e.Kind) && (q.Message == "" || q.Message == e.Message) && !yield(e, nil) {
+			if (q.Kind == "" || q.Kind == e.Kind) && (q.Message == "" || q.Message == e.Message) &&
+				(q.Domain == "" || q.Domain == e.Domain) && (q.Recipient == "" || q.Recipient == e.Recipient) && !yield(e, nil) {
 				return
 			}
 		}
@@ -70,7 +71,7 @@ func diaryOf(t *testing.T) diary {
 		})
 	}
 	list = append(list, journal.Entry{
-		Kind: journal.Failed, Message: "0000000000003", Recipient: "me@gmial.com", Domain: "gmial.com", Status: mail.Status{5, 1, 2}, Stage: mail.StageResolve, Reason: "host unknown: gmial.com does not exist (NXDOMAIN)",
+		Kind: journal.Failed, Message: "0000000000003", Recipient: "me@gmial.com", Domain: "gmial.com", AttemptID: "g", Status: mail.Status{5, 1, 2}, Stage: mail.StageResolve, Reason: "host unknown: gmial.com does not exist (NXDOMAIN)",
 	})
 	for i := range list {
 		list[i].Cursor.Time = now.Add(time.Duration(i-10) * time.Minute)
@@ -92,7 +93,7 @@ func tellingAgent(t *testing.T) []string {
 			ID: 1, Submission: queue.Submission{Envelope: mail.Envelope{Recipients: []mail.Recipient{{Address: mail.Address{Local: "you", Domain: "example.test"}}}}},
 			Recipients: []queue.RecipientState{{State: queue.Delivered}},
 		}},
-		Journal: diaryOf(t), Judge: told.entry,
+		Journal: diaryOf(t), Judge: told.entry, Suppressions: oneSuppressed{},
 		Outlook: func(context.Context, mail.Domain) (mail.Attempt, string) { return mail.Attempt{}, "in clear" },
 	})
 }
@@ -122,6 +123,7 @@ func TestBouncesJSONHasTheDocumentedKeys(t *testing.T) {
 	}{
 		{[]string{"why", "0000000000001"}, why},
 		{[]string{"why", "example.test"}, map[string]string{"": "why", "events[]": "Event", "destinations[]": "Prospect", "destinations[].queued": "Destination", "destinations[].plan": "Attempt"}},
+		{[]string{"why", "me@gmial.com"}, map[string]string{"": "why", "events[]": "Event", "suppression": "Suppression", "alarms[]": "Alarm", "destinations[]": "Prospect", "destinations[].plan": "Attempt"}},
 		{[]string{"bounces"}, map[string]string{"": "bounces", "bounces[]": "Event"}},
 		{[]string{"bounces", "summary"}, map[string]string{"": "bounces summary", "categories[]": "Group", "domains[]": "Group", "hosts[]": "Group", "incidents[]": "Incident", "alarms[]": "Alarm"}},
 		{[]string{"bounces", "parse", "../../dsn/testdata/" + aReport(t)}, map[string]string{"": "bounces parse", "bounces[]": "Event"}},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sternpost/console"
 	"sternpost/mail"
@@ -130,12 +131,20 @@ func (y whyStory) answerPlace() {
 	case n == 0:
 		y.say("Nothing waits", y.paint.good, " for "+subject+"."+wouldGo(p))
 	case p.Queued != nil && p.Queued.Health == console.HealthDead:
-		y.say(y.messagesWait(n), y.paint.wait, " for "+subject+": "+nobodyText+". Next: "+nextTry(*p.Queued, y.now)+".")
+		y.say(y.messagesWait(n), y.paint.wait, " for "+subject+": "+nobodyText+"."+nextProbe(*p.Queued, y.now))
 	case p.Queued != nil && n == p.Queued.Held:
 		y.say(count(n, "message")+" held", y.paint.wait, " for "+subject+", until somebody releases what is held."+y.lately())
 	default:
 		y.say(y.messagesWait(n), y.paint.wait, " for "+subject+"."+y.lately())
 	}
+}
+
+// nextProbe is when a dead destination is tried next, where that is known.
+func nextProbe(d console.Destination, now time.Time) string {
+	if next := nextTry(d, now); next != "-" {
+		return " Next: " + next + "."
+	}
+	return ""
 }
 
 // here is what is known of the domain that is asked about.
