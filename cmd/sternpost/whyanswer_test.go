@@ -50,7 +50,7 @@ func TestFirstLineOfAMessage(t *testing.T) {
 		{console.Standing{State: "pending", Next: at(-time.Second)}, "Waiting for you@example.test. It is being tried, or is about to be.\n"},
 		{console.Standing{State: "pending"}, "Waiting for you@example.test. It is being tried, or is about to be.\n"},
 		{console.Standing{State: "pending", GivesUp: at(time.Minute), NextReason: "its lifetime ends before the next probe", Verdict: full},
-			"Waiting for you@example.test. The mailbox is full. There is no other try before its lifetime ends, in 1m0s.\n"},
+			"Waiting for you@example.test. The mailbox is full. There is no other try before its lifetime ends, in 1m0s.\n  To do: Tell the recipient.\n"},
 	} {
 		c.standing.Recipient = "you@example.test"
 		got := answersOf(console.Why{About: console.WhyMessage, Standing: []console.Standing{c.standing}}, now, false)
