@@ -41,8 +41,8 @@ func demoScenes() []scene {
 		},
 		{
 			title: "A mail server that greylists",
-			about: "It puts off whom it does not know, and takes the mail when it comes again: spammers seldom come again. The agent does, here " +
-				durationWhole(demoRetry) + " later; without configuration 1m later, then 5m, 10m and so on for 5 days.",
+			about: "It puts strangers off, and takes their mail when they come again: spammers seldom do. The agent comes again, here after " +
+				durationWhole(demoRetry) + "; without configuration after 1m, then 5m, 10m and so on for 5 days.",
 		},
 	}
 }
@@ -76,7 +76,7 @@ func (r *demonstration) play(ctx context.Context, number int, s scene) (*played,
 	if found := queuedAs.FindStringSubmatch(said); found != nil {
 		p.Message = found[1]
 	}
-	r.story.takenOver(p.Message, said)
+	r.story.said = said
 	ends := demoEnd{message: p.Message}
 	if err := r.awaits(ctx, &ends); err != nil {
 		return p, err

@@ -15,7 +15,7 @@ import (
 type demoStory struct {
 	w     io.Writer
 	began time.Time
-	taken string // the id of the message whose acceptance is told already
+	said  string // the reply to the message that was handed in last
 	paint
 }
 
@@ -55,14 +55,9 @@ func (d *demoStory) title(number int, s scene) {
 	fmt.Fprintln(d.w)
 }
 
-// handsIn tells that a message is handed in, and taken that the agent has it.
+// handsIn tells that a message is handed in.
 func (d *demoStory) handsIn(from, to string) {
 	d.line(time.Now(), nil, "SMTP: "+from+" sends to "+to)
-}
-
-func (d *demoStory) takenOver(id, said string) {
-	d.taken = id
-	d.line(time.Now(), nil, "SMTP: 250 "+said+" (it is safe on the disk)")
 }
 
 // entry tells an entry of the journal.
@@ -81,7 +76,7 @@ func (d *demoStory) entry(e journal.Entry) {
 	at := e.Cursor.Time
 	switch e.Kind {
 	case journal.Delivered:
-		d.line(at, d.good, "delivered to "+e.Recipient)
+		d.line(at, d.good, "delivered to "+e.Recipient+" by "+e.Host)
 	case journal.Deferred:
 		d.line(at, d.wait, "not delivered yet: the agent waits "+durationWhole(demoRetry)+" and tries again")
 	case journal.Failed:
@@ -91,14 +86,14 @@ func (d *demoStory) entry(e journal.Entry) {
 
 // accepted tells of mail that the agent has taken over, from outside or from itself.
 func (d *demoStory) accepted(e journal.Entry) {
-	switch e.Sender {
-	case "":
-		d.line(e.Cursor.Time, nil, "the agent writes a report to the sender, as message "+e.Message)
-	default:
-		if e.Message != d.taken {
-			d.line(e.Cursor.Time, nil, "SMTP: "+e.Sender+" hands in message "+e.Message)
-		}
+	text := "SMTP: " + e.Sender + " hands in message " + e.Message
+	switch {
+	case e.Sender == "":
+		text = "the agent writes a report to the sender, as message " + e.Message
+	case strings.HasSuffix(d.said, " "+e.Message):
+		text = "SMTP: 250 " + d.said + " (it is safe on the disk)"
 	}
+	d.line(e.Cursor.Time, nil, text)
 }
 
 // attempt tells what was asked and tried, host by host.
@@ -136,7 +131,7 @@ func (d *demoStory) candidate(c mail.Candidate) {
 	}
 	refused := false
 	for _, s := range c.Stages {
-		said := ""
+		said, colour := "", d.wait
 		switch {
 		case s.Error != "":
 			said = strings.TrimPrefix(s.Error, "no connection: ")
@@ -144,11 +139,13 @@ func (d *demoStory) candidate(c mail.Candidate) {
 			continue
 		case s.Stage == mail.StageDot || s.Reply.Code >= 400:
 			said = s.Reply.String()
-			refused = s.Reply.Code >= 400
+			if refused = s.Reply.Code >= 400; !refused {
+				colour = nil
+			}
 		default:
 			continue
 		}
-		d.line(s.At.Add(s.Took), nil, "tried "+place+": "+said)
+		d.line(s.At.Add(s.Took), colour, "tried "+place+": "+said)
 	}
 }
 
@@ -156,7 +153,7 @@ func (d *demoStory) candidate(c mail.Candidate) {
 func (d *demoStory) report(text string) {
 	fmt.Fprintf(d.w, "\n   %s\n\n", "The report, as the sender reads it:")
 	for line := range lines(text) {
-		fmt.Fprintf(d.w, "   %s %s\n", d.faint("|"), plain(line))
+		fmt.Fprintln(d.w, strings.TrimRight(" "+d.faint("|")+" "+plain(line), " "))
 	}
 }
 
