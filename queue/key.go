@@ -36,14 +36,15 @@ type Accepted struct {
 // same digest, whatever was added on the way: a Received field, a date.
 type Digester interface{ Digest() [sha256.Size]byte }
 
-// CheckKey says what is wrong with a key: it has 1 to 255 octets, all of them printable US-ASCII.
+// CheckKey says what is wrong with a key: it has 1 to 255 octets, all of them printable US-ASCII other than the space, which header fields do not keep as it is. All doors go by
+// this rule, and the error is for those who come through them.
 func CheckKey(key string) error {
 	if key == "" || len(key) > longestKey {
 		return fmt.Errorf("an idempotency key has 1 to %d octets; this one has %d", longestKey, len(key))
 	}
 	for i := range len(key) {
-		if key[i] < ' ' || key[i] > '~' {
-			return fmt.Errorf("an idempotency key is printable US-ASCII; octet %d of this one is %#02x", i+1, key[i])
+		if key[i] <= ' ' || key[i] > '~' {
+			return fmt.Errorf("an idempotency key is printable ASCII without spaces; octet %d of this one is %#02x", i+1, key[i])
 		}
 	}
 	return nil

@@ -145,7 +145,7 @@ func TestKeyOfContentThatBreaksOff(t *testing.T) {
 func TestCheckKey(t *testing.T) {
 	long := strings.Repeat("k", 255)
 	for key, want := range map[string]string{
-		"a": "", " ": "", "~": "", long: "", `"8e03978e-40d5-43dd-bc93-6894a57f9324"`: "",
+		"a": "", " ": "octet 1 of this one is 0x20", "a b": "octet 2", "!": "", "~": "", long: "", `"8e03978e-40d5-43dd-bc93-6894a57f9324"`: "",
 		"": "this one has 0", long + "k": "this one has 256", "a\nb": "octet 2 of this one is 0x0a", "a\x00": "octet 2", "\x7f": "octet 1", "schlüssel": "octet 5 of this one is 0xc3",
 	} {
 		if err := queue.CheckKey(key); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

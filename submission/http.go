@@ -9,7 +9,6 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sternpost/mail"
+	"sternpost/queue"
 )
 
 // Bounds of what is read for one request, and for all of them.
@@ -174,9 +174,6 @@ func refusedRecipient(a mail.Address, err error) error {
 	return &named
 }
 
-// longestKey is what an idempotency key may have in octets.
-const longestKey = 255
-
 // oneKey is the idempotency key of a request: that of the header field (draft-ietf-httpapi-idempotency-key-header s2.1, a string of RFC 8941 in quotes), which is taken without
 // quotes too, or that of the object.
 func oneKey(key string, header []string) (string, error) {
@@ -193,8 +190,11 @@ func oneKey(key string, header []string) (string, error) {
 	if len(header) > 0 && key == "" {
 		return "", fieldError{"Idempotency-Key", "is empty"}
 	}
-	if len(key) > longestKey || strings.ContainsFunc(key, notPrintable) {
-		return "", fieldError{"Idempotency-Key", "is not 1 to " + strconv.Itoa(longestKey) + " printable ASCII characters"}
+	if key == "" {
+		return "", nil
+	}
+	if err := queue.CheckKey(key); err != nil {
+		return "", fieldError{"Idempotency-Key", err.Error()}
 	}
 	return key, nil
 }

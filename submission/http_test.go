@@ -215,6 +215,9 @@ func TestWhatIsRefused(t *testing.T) {
 		{"application/json", "", message(`,"text":"` + strings.Repeat("x", 100_000) + `"`), 413, "", "larger"},
 		{"application/json", "", `{"to":"you@example.test","text":"x"}`, 422, "from", "needed"},
 		{"application/json", "", `{"from":"me@client.test","text":"x"}`, 422, "to", "recipient"},
+		{"application/json", "", `{"from":"me@client.test","to":["root"],"text":"x"}`, 422, "to[0]", "write the whole address"},
+		{"application/json", "", `{"from":{"address":"root"},"to":["you@example.test"],"text":"x"}`, 422, "from", "write the whole address"},
+		{"application/json", "", message(`,"idempotency_key":"a b"`), 422, "Idempotency-Key", "without spaces"},
 		{"application/json", "", `{"from":"me@client.test","to":"you@example.test"}`, 422, "text", "needs text"},
 	} {
 		f := &fakeIntake{nobody: "nobody"}
@@ -258,7 +261,7 @@ func TestIdempotencyKeys(t *testing.T) {
 		status  int
 	}{
 		{nil, "", 202}, {[]string{`"a\"b"`}, `a"b`, 202}, {[]string{"8e03978e"}, "8e03978e", 202}, {[]string{"a", `"a"`}, "a", 202},
-		{[]string{"a", "b"}, "", 422}, {[]string{`""`}, "", 422}, {[]string{"ä"}, "", 422}, {[]string{strings.Repeat("x", 256)}, "", 422},
+		{[]string{"a", "b"}, "", 422}, {[]string{`""`}, "", 422}, {[]string{"ä"}, "", 422}, {[]string{"a b"}, "", 422}, {[]string{strings.Repeat("x", 256)}, "", 422},
 	} {
 		f := &fakeIntake{}
 		if w, answer := send(newDoor(f), rfc822, "?from=&to=you@example.test", "A: b\n\n", c.headers...); w.Code != c.status || f.letter.Key != c.want {

@@ -41,6 +41,9 @@ func (m *mailbox) UnmarshalJSON(text []byte) error {
 		}
 	}
 	m.name = written.Name
+	if m.wrong == nil && written.Address != "" && !strings.Contains(written.Address, "@") {
+		m.wrong = errors.New("has no domain; write the whole address, as in name@example.org")
+	}
 	if m.wrong == nil {
 		m.address, m.wrong = mail.ParseAddress(written.Address)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"sternpost/mail"
+	"sternpost/queue"
 )
 
 // keyOf is the idempotency key of a letter: that of the header or the one that the door was given; empty: none. Where there are both they must be the same.
@@ -21,20 +22,13 @@ func (h *head) keyOf(l Letter) (string, error) {
 		}
 		key = own
 	}
-	return key, checkKey(key)
-}
-
-// checkKey refuses a key that could not be told or stored as it is.
-func checkKey(key string) error {
-	if len(key) > longestKey {
-		return refuse(554, "5.6.0", "an Idempotency-Key has at most 255 octets")
+	if key == "" {
+		return "", nil
 	}
-	for _, c := range []byte(key) {
-		if c <= ' ' || c > '~' {
-			return refuse(554, "5.6.0", "an Idempotency-Key consists of printable ASCII characters without spaces")
-		}
+	if err := queue.CheckKey(key); err != nil {
+		return "", refuse(554, "5.6.0", err.Error())
 	}
-	return nil
+	return key, nil
 }
 
 // writeEnvelope writes who sends to whom. The order of the recipients does not count.

@@ -19,12 +19,12 @@ func TestKeys(t *testing.T) {
 		{"k", "idempotency-key:\r\n\tk \r\n", ""},
 		{"k", "Idempotency-Key: other\r\n", "554 5.6.0 the Idempotency-Key in the header is not"},
 		{"", "Idempotency-Key: \r\n", "554 5.6.0 the Idempotency-Key in the header is empty"},
-		{"", "Idempotency-Key: a b\r\n", "554 5.6.0 an Idempotency-Key consists of"},
-		{"", "Idempotency-Key: caf\xc3\xa9\r\n", "554 5.6.0 an Idempotency-Key consists of"},
-		{"a\r\nb", "", "554 5.6.0 an Idempotency-Key consists of"},
+		{"", "Idempotency-Key: a b\r\n", "554 5.6.0 an idempotency key is printable ASCII without spaces"},
+		{"", "Idempotency-Key: caf\xc3\xa9\r\n", "554 5.6.0 an idempotency key is printable ASCII without spaces"},
+		{"a\r\nb", "", "554 5.6.0 an idempotency key is printable ASCII without spaces"},
 		{strings.Repeat("k", 255), "", ""},
-		{strings.Repeat("k", 256), "", "554 5.6.0 an Idempotency-Key has at most 255"},
-		{"", "Idempotency-Key: " + strings.Repeat("k", 5000) + "\r\n", "554 5.6.0 an Idempotency-Key has at most 255"},
+		{strings.Repeat("k", 256), "", "554 5.6.0 an idempotency key has 1 to 255 octets"},
+		{"", "Idempotency-Key: " + strings.Repeat("k", 5000) + "\r\n", "554 5.6.0 an idempotency key has 1 to 255 octets"},
 	} {
 		desk := newCounter(t, IntakeConfig{})
 		l := letter(t, "", "a@b.example", "c@d.example")
