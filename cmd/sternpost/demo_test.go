@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -169,26 +170,67 @@ func TestDemoInAnotherWorld(t *testing.T) {
 			if scenario == demoScenario {
 				t.Fatal("nothing was replaced")
 			}
-			world, err := openDemo(scenario)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var out bytes.Buffer
-			sh := &shell{ctx: t.Context(), stdin: strings.NewReader(""), stdout: &out, stderr: &out, environ: []string{"STERNPOST_DELIVERY_PORT=1"}}
-			r := &demonstration{shell: sh, world: world, story: newDemoStory(sh), patience: 8 * time.Second}
-			err = r.show(t.Context(), false)
+			out, err := playDemo(t, scenario)
 			if exit := new(exitError); !errors.As(err, &exit) || exit.code != exitFailed || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v; want %q", err, c.want)
 			}
-			if !strings.Contains(out.String(), "not all as it should be") {
-				t.Error(out.String())
-			}
-			if err := world.Close(); err != nil {
-				t.Error(err)
-			}
-			if _, err := os.Stat(world.directory); !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("%s is left behind: %v", world.directory, err)
+			if !strings.Contains(out, "not all as it should be") {
+				t.Error(out)
 			}
 		})
+	}
+}
+
+// playDemo plays the demonstration in the world of a scenario, which is less patient than that of the command.
+func playDemo(t *testing.T, scenario string) (told string, err error) {
+	t.Helper()
+	world, err := openDemo(scenario)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	sh := &shell{ctx: t.Context(), stdin: strings.NewReader(""), stdout: &out, stderr: &out, environ: []string{"STERNPOST_DELIVERY_PORT=1"}}
+	r := &demonstration{shell: sh, world: world, story: newDemoStory(sh), patience: 8 * time.Second}
+	err = r.show(t.Context(), false)
+	if err := world.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(world.directory); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is left behind: %v", world.directory, err)
+	}
+	return out.String(), err
+}
+
+// different is what is another at each demonstration: ids, times and ports.
+var different = regexp.MustCompile(`\b[0-9][0-9a-z]{12}\b|[0-9]+\.[0-9]+s|127\.0\.0\.1:[0-9]+`)
+
+// What the README shows of the story is what is told; what it leaves out it says in brackets. How the commands tell it is theirs.
+func TestReadmeShowsTheDemo(t *testing.T) {
+	t.Parallel()
+	told, err := playDemo(t, demoScenario)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(readme), "## What `make demo` shows\n\n```\n")
+	shown, _, _ = strings.Cut(shown, "\n```\n")
+	story, rest, found := strings.Cut(shown, "$ sternpost why")
+	if !found {
+		t.Fatal("the README shows no demonstration")
+	}
+	recap := rest[strings.Index(rest, "\nWhat became of"):]
+	left := different.ReplaceAllString(told, "*")
+	for block := range strings.SplitSeq(different.ReplaceAllString(story+recap, "*"), "\n\n") {
+		if strings.HasPrefix(strings.TrimSpace(block), "[") {
+			continue
+		}
+		_, behind, ok := strings.Cut(left, strings.Trim(block, "\n"))
+		if !ok {
+			t.Fatalf("the README shows what `make demo` does not tell, or not there:\n%s\n\nit tells:\n%s", block, left)
+		}
+		left = behind
 	}
 }
