@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"sternpost/mail"
 	"sternpost/resolver"
@@ -54,7 +55,7 @@ func probeTable(t *testing.T, heading string) [][]string {
 func judged() time.Time { return time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC) }
 
 // readHosts makes a probe of what the tables say: "10 accepts; + down; 20 refuses relay no-tls".
-func readHosts(t *testing.T, text string) Probe {
+func readHosts(t testing.TB, text string) Probe {
 	t.Helper()
 	p := Probe{Recipient: mail.Address{Local: "you", Domain: "example.test"}, Unknown: mail.Address{Local: "nobody", Domain: "example.test"}, Domain: "example.test"}
 	for item := range strings.SplitSeq(text, "; ") {
@@ -64,9 +65,9 @@ func readHosts(t *testing.T, text string) Probe {
 			Certificates: []Certificate{{Subject: "CN=host", Names: []string{"host"}, Expires: judged().AddDate(0, 0, 60)}},
 		}
 		last := len(p.Hosts) - 1
-		if words[0] == "+" {
+		if words[0] == "+" || words[0] == "&" {
 			h.Number, h.Host, h.Preference = p.Hosts[last].Number, p.Hosts[last].Host, p.Hosts[last].Preference
-			h.Address = netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", last+2))
+			h.Address = netip.MustParseAddr(map[string]string{"+": "2001:db8::", "&": "192.0.2."}[words[0]] + strconv.Itoa(last+2))
 		} else {
 			if last >= 0 {
 				h.Number = p.Hosts[last].Number + 1
@@ -104,7 +105,7 @@ func (h *ProbedHost) replies(code int, status mail.Status, text string) {
 	h.Code, h.Status, h.Reply = &code, status, []string{fmt.Sprintf("%d %s %s", code, status, text)}
 }
 
-func (h *ProbedHost) apply(t *testing.T, attribute string) {
+func (h *ProbedHost) apply(t testing.TB, attribute string) {
 	t.Helper()
 	name, value, _ := strings.Cut(attribute, "=")
 	switch name {
@@ -273,4 +274,31 @@ func TestProbeSurvivesJSON(t *testing.T) {
 	if list := Changes(p, read); len(list) > 0 {
 		t.Errorf("%+v", list)
 	}
+}
+
+// A saved probe is a file that anybody may have written: whatever it holds, it can be compared, and no control character comes out.
+func FuzzChanges(f *testing.F) {
+	for _, hosts := range []string{"10 accepts; 20 refuses relay expired", "10 down; + accepts unknown=accepts no-tls"} {
+		p := readHosts(f, hosts)
+		p.Conclude(judged())
+		text, err := json.Marshal(p)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	now := readHosts(f, "10 accepts; 20 accepts")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var before Probe
+		if json.Unmarshal(text, &before) != nil {
+			return
+		}
+		for _, list := range [][]ProbeChange{Changes(before, now), Changes(now, before)} {
+			for _, c := range list {
+				if strings.ContainsFunc(c.Before+c.After, unicode.IsControl) {
+					t.Errorf("%+v", c)
+				}
+			}
+		}
+	})
 }

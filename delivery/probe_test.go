@@ -427,3 +427,34 @@ func TestProbeOfAnEndlessList(t *testing.T) {
 		}
 	})
 }
+
+// No way to a network is trouble on our side, and says nothing about the host.
+func TestProbeWithoutAWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, twoHosts+"mx1.test. AAAA 2001:db8::1\n")
+		w.net.Unreachable("2001:db8::1")
+		w.serve("192.0.2.1", "")
+		w.serve("192.0.2.2", "")
+		p := w.probe()
+		if got := answers(p); got != "mx1.test untested, mx1.test accepts, mx2.test accepts" || p.Verdict != VerdictWell || !strings.Contains(codes(p), "mx1.test address-not-tested") {
+			t.Errorf("%s: %s, %s", got, p.Verdict, codes(p))
+		}
+	})
+}
+
+// A handshake that fails is seen each time: what a delivery remembers of the address does not count.
+func TestProbeRaisesTLSEachTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, oneHost)
+		w.serve("192.0.2.1", "tls\nstarttls 220 go / garbage 100 / close")
+		for range 2 {
+			p := w.probe()
+			told := slices.ContainsFunc(p.Findings, func(f ProbeFinding) bool {
+				return f.Code == "starttls-broken" && strings.Contains(f.Text, "it fails: ")
+			})
+			if h := p.Hosts[0]; h.StartTLS != StartTLSBroken || h.Answer != AnswerAccepts || !told {
+				t.Errorf("%s, %s, %+v", h.StartTLS, h.Answer, p.Findings)
+			}
+		}
+	})
+}
