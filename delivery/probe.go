@@ -61,6 +61,7 @@ type rehearsal struct {
 func (a *Agent) Probe(ctx context.Context, r ProbeRequest) (Probe, error) {
 	t := mail.Transaction{Message: "probe", Attempt: 1, Domain: r.Recipient.Domain, Content: r.Content, Envelope: r.envelope()}
 	w := a.begin(ctx, t)
+	w.budget.total, w.tree.Budget = r.Budget, r.Budget
 	p := Probe{
 		Recipient: r.Recipient, Unknown: r.Unknown, Sender: r.From, Domain: t.Domain, Hostname: a.hostname, Started: w.tree.Started.UTC(), Hosts: []ProbedHost{},
 		Pretended: append([]string{}, w.tree.Pretended...),
@@ -84,7 +85,8 @@ func (a *Agent) Probe(ctx context.Context, r ProbeRequest) (Probe, error) {
 	if failure != nil {
 		p.Status, p.Error = failure.Status, failure.Reason
 	}
-	(&rounds{Agent: a, request: r, message: message, transaction: t, probe: &p, plan: w.plan}).walk(ctx)
+	(&rounds{Agent: a, request: r, message: message, transaction: t, probe: &p, plan: w.plan, ends: w.tree.Started.Add(r.Budget)}).walk(ctx)
+	w.budget.used = min(time.Since(w.tree.Started), r.Budget)
 	w.rcpts = nil // a probe has no outcomes: nothing was delivered, nothing failed
 	p.Attempt = w.finish()
 	p.Ended = p.Attempt.Ended.UTC()
@@ -157,11 +159,11 @@ type rounds struct {
 	transaction mail.Transaction
 	probe       *Probe
 	plan        []*candidate
+	ends        time.Time
 }
 
 // walk asks all candidates, one after the other.
 func (r *rounds) walk(ctx context.Context) {
-	ends := time.Now().Add(r.request.Budget)
 	asked := false
 	names := hostNames(r.plan)
 	for _, c := range r.plan {
@@ -169,7 +171,7 @@ func (r *rounds) walk(ctx context.Context) {
 		if asked && c.open() && !masked {
 			pause(ctx, r.request.Pause)
 		}
-		left := time.Until(ends)
+		left := time.Until(r.ends)
 		if c.open() && (left <= 0 || ctx.Err() != nil) {
 			c.skip(reasonNoTime)
 			if ctx.Err() != nil {
