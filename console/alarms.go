@@ -59,7 +59,7 @@ func (c *Console) lastAttempt(ctx context.Context, domain mail.Domain, until tim
 	}
 	for _, kind := range []journal.Kind{journal.Deferred, journal.Failed} {
 		var list []journal.Entry
-		q := journal.Query{Domain: domain, Kind: kind, Since: until.Add(-recently), Until: until, Newest: true, Limit: alarmSearch}
+		q := journal.Query{Domain: domain, Kind: kind, Since: until.Add(-recently), Until: until, Newest: true, Limit: alarmSearch, Brief: true}
 		for e, err := range c.journal.Find(ctx, q) {
 			if err != nil {
 				return nil, err
@@ -76,7 +76,12 @@ func (c *Console) lastAttempt(ctx context.Context, domain mail.Domain, until tim
 			last = list
 		}
 	}
-	return last, nil
+	if len(last) == 0 || !bounce.TellsMore(bounce.Event{Entry: last[0], Verdict: c.judge(last[0])}) {
+		return last, nil
+	}
+	tree, err := c.treeOf(ctx, last[0])
+	last[0].Attempt = tree
+	return last, err
 }
 
 // planned is what the DNS says now of a domain to which no mail can go.
