@@ -84,7 +84,7 @@ func meanings() []meaning {
 		{RelayDenied, false, FaultTheirServer, "{host} does not take mail for {domain}.", "The domain's MX records may point to the wrong host: tell its postmaster."},
 		{Protocol, false, FaultUs, "{host} and we do not understand each other: a command, or the form of the message.", "Read the reply; correct the message, or report what was said."},
 		{TLS, false, FaultTheirServer, "No secure connection to {host} came about, and one is required.", "Look at the certificate of {host}, and at the policy for {domain}."},
-		{Network, false, FaultNetwork, "{host} could not be reached, or the connection broke.", "Probe the destination, and look at the network between."},
+		{Network, false, FaultNetwork, "{host} could not be reached, or the connection broke.", "Ask all hosts with `sternpost probe`, and look at the network between."},
 		{DNS, false, FaultDNS, "The DNS gave no usable answer for {domain}.", "Look at the domain's name servers and MX records."},
 		{System, false, FaultTheirServer, "{host} has trouble of its own.", "Wait; if it stays, tell their postmaster."},
 		{Expired, false, FaultTheirServer, "The message could not be delivered to {recipient} in its lifetime.", "Read what the attempts said, and send it again."},

@@ -145,7 +145,7 @@ func (y whyStory) ended(e console.Event) {
 func eventText(e console.Event) string {
 	text := kindText(e)
 	if e.Recipient != "" {
-		text += " " + mail.Escape(e.Recipient)
+		text = mail.Escape(e.Recipient) + " " + text
 	}
 	if !slices.Contains([]string{"failed", "removed", "changed"}, e.Kind) && e.Reason != "" {
 		text += ": " + plain(e.Reason)
