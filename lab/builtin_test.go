@@ -20,6 +20,9 @@ func TestScenariosThatComeWithTheProgram(t *testing.T) {
 		if _, ok := s.Host("mx.client.test"); !ok {
 			t.Errorf("%s: reports have nowhere to go", s.Name)
 		}
+		if len(s.Title) > 50 {
+			t.Errorf("%s: its title does not fit into the list", s.Name)
+		}
 		for number, line := range strings.Split(s.Text, "\n") {
 			if len(line) > 88 {
 				t.Errorf("%s:%d: too long to be read as a document", s.Name, number+1)

@@ -52,7 +52,7 @@ func (d *dialogue) line(line string) error {
 	verb, rest, _ := strings.Cut(line, " ")
 	switch verb {
 	case "wait":
-		wait, err := parseDuration(rest)
+		wait, err := ParseDuration(rest)
 		time.Sleep(wait)
 		return err
 	case "connect":
@@ -67,7 +67,7 @@ func (d *dialogue) line(line string) error {
 	case "reset":
 		return d.ends(syscall.ECONNRESET)
 	case "silent":
-		wait, err := parseDuration(rest)
+		wait, err := ParseDuration(rest)
 		d.conn.SetReadDeadline(time.Now().Add(wait))
 		return errors.Join(err, d.ends(os.ErrDeadlineExceeded))
 	case "flood":

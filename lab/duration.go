@@ -11,8 +11,8 @@ import (
 // days is a whole number of days at the beginning of a duration.
 var days = regexp.MustCompile(`^(\d{1,4})d`)
 
-// parseDuration reads "40" (seconds), "90s", "1h30m", "5d", "4d12h". It is not negative.
-func parseDuration(text string) (time.Duration, error) {
+// ParseDuration reads a time as scenarios have it: "40" (seconds), "90s", "1h30m", "5d", "4d12h". It is not negative.
+func ParseDuration(text string) (time.Duration, error) {
 	wrong := fmt.Errorf("%q is not a duration such as 40 (seconds), 90s, 5m, 2h30m or 5d", text)
 	if n, err := strconv.ParseUint(text, 10, 31); err == nil {
 		return time.Duration(n) * time.Second, nil
@@ -123,7 +123,7 @@ func windowTime(words []word) (time.Duration, error) {
 			left = append(left, w.text)
 		}
 	}
-	return parseDuration(strings.Join(left, " "))
+	return ParseDuration(strings.Join(left, " "))
 }
 
 func orNever(err error, to time.Duration) error {

@@ -50,6 +50,11 @@ const (
 // MarshalText returns the line.
 func (e Expectation) MarshalText() ([]byte, error) { return []byte(e.Text), nil }
 
+// Lasting says whether something that comes later can make it wrong that holds now: it says that something does not happen.
+func (e Expectation) Lasting() bool {
+	return e.Fate == NotDelivered || e.Fate == Deferred || e.Copies >= 0 || slices.Contains(e.DSN, "none")
+}
+
 // ParseExpectation reads one line.
 func ParseExpectation(text string) (Expectation, error) {
 	e := Expectation{Text: strings.Join(strings.Fields(text), " "), Copies: -1}
@@ -124,9 +129,9 @@ func (e *Expectation) clause(r *reader) (err error) {
 	case "copies":
 		e.Copies, err = count(r, 0)
 	case "within":
-		e.Within, err = parseDuration(r.next())
+		e.Within, err = ParseDuration(r.next())
 	case "after":
-		e.After, err = parseDuration(r.next())
+		e.After, err = ParseDuration(r.next())
 	case "dsn":
 		err = e.dsn(r)
 	default:

@@ -134,13 +134,13 @@ func (w *World) heard(h *host, seen smtptest.Event) {
 func received(e Event, t smtptest.Transaction) *Received {
 	return &Received{
 		At: e.At, Host: e.Host, Address: e.Address, Client: e.Client, Connection: e.Connection,
-		Sender: t.From(), Recipients: t.To(), Subject: subject(t.Content), TLS: t.TLS, Size: t.Size,
+		Sender: t.From(), Recipients: t.To(), Subject: Subject(t.Content), TLS: t.TLS, Size: t.Size,
 		Reply: e.Reply, Accepted: t.ContentAccepted, Content: t.Content,
 	}
 }
 
-// subject is the decoded subject of a message, empty where it has none or is no message.
-func subject(content []byte) string {
+// Subject is the decoded subject of a message, empty where it has none or is no message.
+func Subject(content []byte) string {
 	message, err := mail.ReadMessage(bytes.NewReader(content))
 	if err != nil {
 		return ""

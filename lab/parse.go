@@ -70,6 +70,7 @@ func Parse(name, text string) (Scenario, error) {
 	p.hosts(&s)
 	p.faults(&s)
 	p.messages(&s)
+	s.tellApart()
 	return s, errors.Join(p.told...)
 }
 
@@ -273,7 +274,7 @@ func (p *parser) message(key string, table messageTable, i, number int) Message 
 
 func (p *parser) expectation(key, text string, m Message, number int) Expectation {
 	e, err := ParseExpectation(text)
-	e.Message, e.subject = number, m.Subject
+	e.Message = number
 	if err == nil && !slices.Contains(m.To, e.Recipient) {
 		err = fmt.Errorf("%q: the message does not go to %s", text, e.Recipient)
 	}

@@ -75,6 +75,9 @@ func TestParseReadsAll(t *testing.T) {
 	if e := m.Expect[0]; e.Message != 3 || e.Recipient != m.To[0] || len(s.Expectations()) != 3 {
 		t.Errorf("expectation %+v", e)
 	}
+	if m.Expect[0].subject != "" {
+		t.Error("a recipient of one message is told apart by its subject")
+	}
 	if content := string(m.Content()); !strings.Contains(content, "To: <u3@a.test>\r\nSubject: number 3\r\n\r\n") || len(content) < 200 {
 		t.Errorf("content %q", content)
 	}
@@ -83,6 +86,22 @@ func TestParseReadsAll(t *testing.T) {
 	}
 	if got := s.borders(); len(got) != 4 || got[0] != 10*time.Second || got[3] != 2*time.Hour {
 		t.Errorf("borders %v", got)
+	}
+}
+
+func TestRecipientsOfSeveralMessagesGoBySubject(t *testing.T) {
+	s, err := Load("greylisted")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range s.Expectations() {
+		want := map[int]string{1: "first", 2: "second"}[e.Message]
+		if e.Recipient.Local == "me" {
+			want = ""
+		}
+		if e.subject != want {
+			t.Errorf("%s: goes by subject %q, want %q", e.Text, e.subject, want)
+		}
 	}
 }
 

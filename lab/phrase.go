@@ -136,7 +136,7 @@ func (p *Phrase) greylist(r *reader) (err error) {
 	if !r.take("for") {
 		return fmt.Errorf("greylist for how long? As in: greylist for 5m")
 	}
-	if p.wait, err = parseDuration(r.next()); err == nil && p.wait == 0 {
+	if p.wait, err = ParseDuration(r.next()); err == nil && p.wait == 0 {
 		err = fmt.Errorf("greylisting lasts longer than nothing")
 	}
 	p.reply.text, _ = r.quoted()
@@ -188,7 +188,7 @@ func (p *Phrase) slow(r *reader) (err error) {
 			return err
 		}
 	}
-	if p.wait, err = parseDuration(r.next()); err == nil && p.wait == 0 {
+	if p.wait, err = ParseDuration(r.next()); err == nil && p.wait == 0 {
 		err = fmt.Errorf("slow takes longer than nothing")
 	}
 	return err

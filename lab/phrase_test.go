@@ -95,12 +95,12 @@ func TestDurations(t *testing.T) {
 	for text, want := range map[string]string{
 		"40": "40s", "90s": "1m30s", "5m": "5m", "2h": "2h", "2h30m": "2h30m", "1d": "24h", "5d": "5d", "4d12h": "4d12h", "1500ms": "1.5s", "0": "0s", "3d0h20s": "3d20s",
 	} {
-		if got, err := parseDuration(text); err != nil || showDuration(got) != want {
+		if got, err := ParseDuration(text); err != nil || showDuration(got) != want {
 			t.Errorf("%q is %s, %v; want %s", text, showDuration(got), err, want)
 		}
 	}
 	for _, text := range []string{"", "d", "5", "x", "-5", "-5s", "5d-1h", "5d+1h", "5 m", "99999999h", "1e3"} {
-		if d, err := parseDuration(text); err == nil && text != "5" {
+		if d, err := ParseDuration(text); err == nil && text != "5" {
 			t.Errorf("%q is %v", text, d)
 		}
 	}

@@ -14,7 +14,7 @@ func Phrases() []PhraseHelp {
 		{"timeout", "the port swallows what is sent to it: a connect times out"},
 		{"no greeting", "the connection is taken, and nothing is ever said on it"},
 		{"banner 421", "greets with this code, 4xx or 5xx, and hangs up"},
-		{`banner 554 5.7.1 "no mail from you"`, "the same with a status and a text"},
+		{`banner 554 5.7.1 "not you"`, "the same with a status and a text"},
 		{"endless banner", "a greeting of lines that never end"},
 		{"endless line", "a greeting of one line that never ends"},
 		{"greylist for 5m", "450 to a sender, recipient and client that are new, for so long"},

@@ -123,3 +123,32 @@ func (m Message) Content() []byte {
 	body := strings.Repeat(filler, (m.Size+len(filler)-1)/len(filler))
 	return []byte(strings.Join(lines, "\r\n") + body)
 }
+
+// tellApart makes expectations about a recipient of several messages go by the subject, too.
+func (s Scenario) tellApart() {
+	times := map[mail.Address]int{}
+	for _, m := range s.Messages {
+		for _, to := range m.To {
+			times[to]++
+		}
+	}
+	for _, m := range s.Messages {
+		for i := range m.Expect {
+			if times[m.Expect[i].Recipient] > 1 {
+				m.Expect[i].subject = m.Subject
+			}
+		}
+	}
+}
+
+// AgentName is the name that an agent in this world should have: the first in the zone that begins with "agent.", else agent.test.
+func (s Scenario) AgentName() string {
+	for _, h := range s.Hosts {
+		for _, name := range h.Names {
+			if strings.HasPrefix(name, "agent.") {
+				return name
+			}
+		}
+	}
+	return "agent.test"
+}

@@ -11,7 +11,7 @@ func (p *parser) duration(key string, value any) time.Duration {
 	if value == nil {
 		return 0
 	}
-	d, err := parseDuration(fmt.Sprint(value))
+	d, err := ParseDuration(fmt.Sprint(value))
 	if err != nil {
 		p.wrong(key, "%w", err)
 	}

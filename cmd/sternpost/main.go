@@ -32,6 +32,7 @@ type commandLine struct {
 	Deliver     deliverCommand     `cmd:"" help:"Deliver one message now, without a queue, and tell the story."`
 	Resolve     resolveCommand     `cmd:"" help:"Show where the mail of a domain goes, and what is wrong there."`
 	Probe       probeCommand       `cmd:"" help:"Ask every exchanger of a domain, backups included, whether it would take mail; none is sent."`
+	Lab         labCommand         `cmd:"" help:"A fake internet on this machine: DNS, and mail servers that are down, slow or rude."`
 	Config      configCommand      `cmd:"" help:"Check, show and explain the configuration."`
 	Demo        demoCommand        `cmd:"" help:"See the agent meet a dead server, a backup, an unknown domain and a greylister: offline, in seconds."`
 	Version     versionCommand     `cmd:"" help:"Show the version."`
