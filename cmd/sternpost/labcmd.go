@@ -14,6 +14,7 @@ import (
 
 type labCommand struct {
 	Start      labStartCommand      `cmd:"" default:"withargs" help:"Start a scenario, or list them all. What lab alone does."`
+	Run        labRunCommand        `cmd:"" help:"Run a scenario with the agent inside, days in seconds, and judge it."`
 	Print      labPrintCommand      `cmd:"" help:"Print the file of a scenario, to read or to change."`
 	Behaviours labBehavioursCommand `cmd:"" help:"List what the hosts of a scenario can do."`
 	Env        labEnvCommand        `cmd:"" help:"Print what leads Sternpost into the running lab, for a shell."`
@@ -30,6 +31,7 @@ Examples:
 
     sternpost lab                       # the scenarios
     sternpost lab primary-down          # start one
+    sternpost lab run five-days-down    # the agent within, in seconds
     sternpost lab print primary-down > mine.toml
     sternpost lab mine.toml`
 }

@@ -220,7 +220,7 @@ func (l *labLive) reply(y lab.Reply) []string {
 }
 
 func messageText(p paint, m lab.Received) string {
-	text := fmt.Sprintf("message %d: <%s> to %s, %s", m.Number, mail.Escape(m.Sender), recipientsText(m.Recipients), count(int(m.Size), "octet"))
+	text := fmt.Sprintf("message %d: <%s> to %s, %s", m.Number, mail.Escape(m.Sender), receiversText(m.Recipients), count(int(m.Size), "octet"))
 	if m.Subject != "" {
 		text += ", " + mail.Escape(m.Subject)
 	}
@@ -230,7 +230,7 @@ func messageText(p paint, m lab.Received) string {
 	return p.wait(text)
 }
 
-func recipientsText(all []string) string {
+func receiversText(all []string) string {
 	const most = 3
 	shown := escapeAll(all[:min(most, len(all))])
 	text := "<" + strings.Join(shown, ">, <") + ">"

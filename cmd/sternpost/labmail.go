@@ -84,7 +84,7 @@ func (l labListCommand) Run(sh *shell) error {
 	p := paintFor(sh.stdout, sh.environ)
 	var b strings.Builder
 	for _, m := range list {
-		fmt.Fprintf(&b, "%4d  %s  %s  %s to %s\n", m.Number, sinceText(m.Since), mail.Escape(m.Host), senderText(m), recipientsText(m.Recipients))
+		fmt.Fprintf(&b, "%4d  %s  %s  %s to %s\n", m.Number, sinceText(m.Since), mail.Escape(m.Host), senderText(m), receiversText(m.Recipients))
 		verdict := p.good("taken")
 		switch {
 		case m.Accepted:
@@ -155,7 +155,7 @@ func (l labShowCommand) Run(sh *shell) error {
 		security = "with TLS"
 	}
 	fmt.Fprintf(&b, "from    %s\nto      %s\nhost    %s, %s, connection %d from %s, %s\nreply   %s\n\n",
-		senderText(m), recipientsText(m.Recipients), mail.Escape(m.Host), m.Address, m.Connection, mail.Escape(m.Client), security,
+		senderText(m), receiversText(m.Recipients), mail.Escape(m.Host), m.Address, m.Connection, mail.Escape(m.Client), security,
 		replyText(m))
 	for line := range lines(strings.ReplaceAll(string(content), "\r\n", "\n")) {
 		fmt.Fprintf(&b, "%s\n", strings.ReplaceAll(plain(line), "\\t", "\t"))
