@@ -53,9 +53,9 @@ func reported(r dsn.Recipient) bounce.Failure {
 	if said == "" {
 		said = r.Reason
 	}
-	f := bounce.FromReport(r.Final, r.Status, said, r.RemoteMTA)
+	f := bounce.FromReport(r.Final, closer(r), said, r.RemoteMTA)
 	if f.Stage == "" {
-		f.Stage = bounce.FromReport(r.Final, r.Status, r.Reason, r.RemoteMTA).Stage
+		f.Stage = bounce.FromReport(r.Final, closer(r), r.Reason, r.RemoteMTA).Stage
 	}
 	if r.Action != dsn.Failed || f.Status[0] != 4 && (f.Code/100 != 4 || !f.Status.IsZero()) {
 		return f

@@ -133,6 +133,7 @@ func (q *inquiry) askAll() error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	fmt.Printf("a reading of everything over /v1/events, under the same load: %s for %d entries\n", short(everything), entries)
 	for _, args := range [][]string{
 		{"version"}, {"why", told.Message}, {"why", told.Recipient}, {"why", told.Domain}, {"bounces"}, {"bounces", "--csv"}, {"bounces", "summary"},
@@ -150,7 +151,8 @@ func (q *inquiry) askAll() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("meanwhile the journal grew by %d entries\n", more-entries)
+	took := time.Since(began)
+	fmt.Printf("meanwhile the journal grew by %d entries, %.0f a second, of which a message makes two and one that fails four\n", more-entries, float64(more-entries)/took.Seconds())
 	growth := float64(after.peak) / float64(before.peak)
 	fmt.Printf("memory: %.1f MB resident before the questions, %.1f MB after; at most %.1f MB and %.1f MB so far\n",
 		megabytes(before.resident), megabytes(after.resident), megabytes(before.peak), megabytes(after.peak))
