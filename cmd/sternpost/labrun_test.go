@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -148,4 +150,26 @@ func TestLabRunUntil(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, printed)
 		}
 	}
+}
+
+func TestLabRunJSONHasTheDocumentedKeys(t *testing.T) {
+	printed, err := runScenario(t, true, labRunCommand{Scenario: "testdata/lab/five-days.toml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v any
+	if err := json.Unmarshal([]byte(printed), &v); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string][]string{}
+	places(v, "", found)
+	tables := map[string]string{"": "lab run", "expectations[]": "Lab expectation"}
+	for _, message := range []string{"messages[]", "messages[].reports[]"} {
+		maps.Copy(tables, map[string]string{
+			message: "Lab message", message + ".recipients[]": "Lab recipient", message + ".events[]": "Event", message + ".events[].attempt": "Attempt",
+			message + ".events[].attempt.outcomes[]": "Outcome", message + ".events[].attempt.dns[]": "Lookup", message + ".events[].attempt.candidates[]": "Candidate",
+			message + ".events[].attempt.candidates[].stages[]": "Stage", message + ".events[].attempt.candidates[].tls": "TLS",
+		})
+	}
+	compareKeys(t, found, tables)
 }
