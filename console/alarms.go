@@ -48,6 +48,13 @@ func (c *Console) alarms(ctx context.Context, told *Why, places map[mail.Domain]
 	}
 	slices.SortFunc(list.Alarms, func(a, b Alarm) int { return b.Last.Compare(a.Last) })
 	told.Alarms = list.Alarms
+	for _, p := range told.Destinations {
+		for i := range told.Alarms {
+			if p.Queued != nil && told.Alarms[i].Domain == p.Domain {
+				told.Alarms[i].Waiting = p.Queued.Messages
+			}
+		}
+	}
 	return nil
 }
 

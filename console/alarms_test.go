@@ -143,10 +143,14 @@ func TestAlarmsOfIncidentsReadFewTrees(t *testing.T) {
 	for i := range 50 {
 		b.write(greetedWith(time.Hour, "you@example.test", "00000000000"+string(rune('a'+i%20))+"0", 554))
 	}
-	_, client := startWith(t, DefaultConfig(), Deps{Queue: &fakeQueue{}, Journal: b, Judge: rulesOf(t)})
+	waiting := []Destination{{Domain: "other.test", Messages: 3}, {Domain: "example.test", Messages: 10_000}}
+	_, client := startWith(t, DefaultConfig(), Deps{Queue: &fakeQueue{destinations: waiting}, Journal: b, Judge: rulesOf(t)})
 	var told IncidentList
 	answered(t, client, "/v1/incidents", &told)
-	if len(told.Alarms) != 1 || told.Alarms[0].Events != 50 || told.Alarms[0].Kind != "refused-by-all" {
+	if len(told.Incidents) != 1 || told.Incidents[0].Messages != 20 || told.Incidents[0].Waiting != 10_000 {
+		t.Errorf("%+v", told.Incidents)
+	}
+	if len(told.Alarms) != 1 || told.Alarms[0].Waiting != 10_000 || told.Alarms[0].Events != 50 || told.Alarms[0].Kind != "refused-by-all" {
 		t.Errorf("%+v", told.Alarms)
 	}
 	withTrees := 0

@@ -20,6 +20,7 @@ type Incident struct {
 	AtLeast     bool      `json:"at_least"` // there were more messages than could be counted
 	Failed      int       `json:"failed"`
 	Deferred    int       `json:"deferred"`
+	Waiting     int       `json:"waiting"` // messages that wait now for its domains: of those for a dead one only some are tried
 	First       time.Time `json:"first"`
 	Last        time.Time `json:"last"`
 	Domains     []string  `json:"domains"`
@@ -36,6 +37,7 @@ type Alarm struct {
 	Domain     string    `json:"domain"`
 	Suggestion string    `json:"suggestion"` // the domain that may be meant; empty: none
 	Events     int       `json:"events"`     // failures and deferrals that showed it
+	Waiting    int       `json:"waiting"`    // messages that wait now for the domain
 	First      time.Time `json:"first"`
 	Last       time.Time `json:"last"`
 	Sentence   string    `json:"sentence"`
@@ -101,7 +103,34 @@ func (c *Console) incidentsOf(ctx context.Context, q journal.Query) (IncidentLis
 	for _, i := range bounce.Gather(events, leastMessages) {
 		told.Incidents = append(told.Incidents, incidentOf(i))
 	}
+	if failure == nil {
+		failure = c.countWaiting(ctx, &told)
+	}
 	return told, failure
+}
+
+// countWaiting adds how many messages wait for the domains of incidents and alarms.
+func (c *Console) countWaiting(ctx context.Context, told *IncidentList) error {
+	if len(told.Incidents)+len(told.Alarms) == 0 {
+		return nil
+	}
+	list, err := c.queue.Destinations(ctx)
+	if err != nil {
+		return err
+	}
+	messages := map[string]int{}
+	for _, d := range list {
+		messages[d.Domain] = d.Messages
+	}
+	for i := range told.Incidents {
+		for _, d := range told.Incidents[i].Domains {
+			told.Incidents[i].Waiting += messages[d]
+		}
+	}
+	for i := range told.Alarms {
+		told.Alarms[i].Waiting = messages[told.Alarms[i].Domain]
+	}
+	return nil
 }
 
 // treeFor is a tree that tells of alarms for the domain of an entry, one for all that are like it.

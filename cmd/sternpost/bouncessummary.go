@@ -71,7 +71,7 @@ func (p paint) incidents(b *strings.Builder, list console.IncidentList) {
 		if in.Failed == 0 {
 			colour = p.wait
 		}
-		p.incident(b, colour, in.Sentence, in.Advice, in.Link)
+		p.incident(b, colour, in.Sentence+waitText(in.Waiting), in.Advice, in.Link)
 	}
 	for _, a := range list.Alarms {
 		p.alarm(b, a)
@@ -82,7 +82,18 @@ func (p paint) incidents(b *strings.Builder, list console.IncidentList) {
 }
 
 func (p paint) alarm(b *strings.Builder, a console.Alarm) {
-	p.incident(b, p.bad, a.Sentence, a.Advice, "")
+	p.incident(b, p.bad, a.Sentence+waitText(a.Waiting), a.Advice, "")
+}
+
+// waitText is how many messages wait behind what is wrong.
+func waitText(n int) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return " (1 message waits)"
+	}
+	return fmt.Sprintf(" (%d messages wait)", n)
 }
 
 func (p paint) incident(b *strings.Builder, colour func(string) string, sentence, advice, link string) {
