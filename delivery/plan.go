@@ -172,11 +172,14 @@ func giveReasons(plan []*candidate) {
 	}
 }
 
+// reasonOnly begins the reason of hosts that were left out on request.
+const reasonOnly = "only "
+
 // only skips all hosts but one.
 func only(plan []*candidate, host string) {
 	for _, c := range plan {
 		if c.Host != host && c.open() {
-			c.skip("only " + host + " is asked")
+			c.skip(reasonOnly + host + " is asked")
 		}
 		c.possible = c.possible && c.Host == host
 	}

@@ -197,9 +197,10 @@ func (r *rounds) walk(ctx context.Context) {
 
 // Why an address was not asked, beside what the plan says.
 const (
-	reasonNoTime    = "not asked: the time of the probe is used up"
-	reasonLimit     = "not asked: the list is too long"
-	reasonCalledOff = "not asked: the probe was called off"
+	reasonNotAsked  = "not asked: "
+	reasonNoTime    = reasonNotAsked + "the time of the probe is used up"
+	reasonLimit     = reasonNotAsked + "the list is too long"
+	reasonCalledOff = reasonNotAsked + "the probe was called off"
 )
 
 // pause waits, unless ctx ends first.

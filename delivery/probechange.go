@@ -25,7 +25,9 @@ type ProbeChange struct {
 // took does not count. It is a pure function.
 func Changes(before, after Probe) []ProbeChange {
 	c := changes{list: []ProbeChange{}}
-	c.add("verdict", ProbedHost{}, string(before.Verdict), string(after.Verdict))
+	if before.Through == after.Through {
+		c.add("verdict", ProbedHost{}, string(before.Verdict), string(after.Verdict))
+	}
 	c.add("rule", ProbedHost{}, string(before.Rule), string(after.Rule))
 	c.add("dns", ProbedHost{}, before.Error, after.Error)
 	for _, old := range before.Hosts {
@@ -72,6 +74,9 @@ func (c *changes) note(change ProbeChange, h ProbedHost) {
 // compare tells what changed at one address. What was not asked, or could not be asked from here, tells nothing about the host.
 func (c *changes) compare(old, now ProbedHost) {
 	c.add("preference", now, old.place(), now.place())
+	if old.unheard() || now.unheard() {
+		return
+	}
 	c.add("answer", now, old.word(), now.word())
 	if old.Unknown != nil && now.Unknown != nil {
 		c.add("unknown-users", now, old.Unknown.word(), now.Unknown.word())
@@ -85,6 +90,12 @@ func (c *changes) compare(old, now ProbedHost) {
 	}
 	c.extensions(old, now)
 	c.certificate(old, now)
+}
+
+// unheard says whether the host had no chance to answer, for a reason that is ours.
+func (h ProbedHost) unheard() bool {
+	ours := strings.HasPrefix(h.Reason, reasonNotAsked) || strings.HasPrefix(h.Reason, reasonOnly)
+	return h.Answer == AnswerUntested || h.Answer == AnswerSkipped && ours
 }
 
 // word is an answer with its code, as "refuses 554". The text may hold a time or a queue's number.

@@ -235,7 +235,7 @@ func (c *comparison) compareRefusal(h probedHost, s ProbedHost) {
 // deniesRelay finds refusals that are about the domain, not about the mailbox.
 func deniesRelay(r ProbedReply) bool {
 	text := strings.ToLower(strings.Join(r.Reply, " "))
-	return strings.Contains(text, "relay") || r.Status == mail.Status{5, 7, 54} || r.Status == mail.Status{5, 1, 2}
+	return strings.Contains(text, "relay") || strings.Contains(text, "rcpthosts") || r.Status == mail.Status{5, 7, 54} || r.Status == mail.Status{5, 1, 2}
 }
 
 // compareAddresses finds addresses of one host that answer differently.
