@@ -9,5 +9,17 @@
 //
 // An Expectation is one line about a recipient. Check judges it by what the world saw and, where the sender's own account is handed in, by that too.
 //
+// An application's own test has a world with a dead primary in five lines:
+//
+//	func TestOrderIsConfirmed(t *testing.T) {
+//		world := lab.New(t, "primary-down")
+//		sendOrder(world.DNS().Addr(), world.Port(), "you@example.test") // the application
+//		world.Expect("you@example.test delivered by mx2.example.test, copies 1")
+//	}
+//
+// How the behaviours differ where one could take them for the same: refused is a port where nobody listens, which is known at once; timeout is a port that swallows what
+// is sent to it, so that a connect waits until its time is over (on loopback the kernel drops the SYN, because the queue of a listener that never accepts is full); no
+// greeting is a connection on which nothing is ever said. Phrases lists all.
+//
 // All methods of World are safe for concurrent use. Close waits until nothing of the world is left.
 package lab

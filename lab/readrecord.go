@@ -88,6 +88,15 @@ func (w *Written) Events(yield func(Event) bool) error {
 	}
 }
 
+// Size is how many octets of events are written. While it stays the same nothing has happened.
+func (w *Written) Size() (int64, error) {
+	info, err := os.Stat(filepath.Join(w.directory, recordEvents))
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
 // Messages lists what arrived and is still kept, without contents.
 func (w *Written) Messages() ([]Received, error) {
 	list := []Received{}

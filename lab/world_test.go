@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/smtp"
 	"net/textproto"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -315,6 +316,75 @@ func TestWaitMessages(t *testing.T) {
 		defer cancel()
 		if _, err := w.WaitMessages(ctx, 2); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the second message: %v", err)
+		}
+	})
+}
+
+func TestCertificatesAsTheScenarioHasThem(t *testing.T) {
+	for phrase, want := range map[string]string{
+		"up": "", "starttls expired": "has expired", "starttls wrong name": "wrong.invalid, not mx.test", "starttls self-signed": "unknown authority",
+		"starttls absent": "not supported", "starttls refused": "454",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := NewAt(t, oneHost(phrase), Memory(&smtptest.Network{}, 25))
+			c := dialHost(t, w.World, "mx.test")
+			err := c.Hello("c.test")
+			if offered, _ := c.Extension("STARTTLS"); err == nil && !offered {
+				err = errors.New("not supported")
+			} else if err == nil {
+				err = c.StartTLS(&tls.Config{RootCAs: w.Authority().Roots(), ServerName: "mx.test"})
+			}
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", phrase, err, want)
+			}
+		})
+	}
+}
+
+func TestOffersAsTheScenarioHasThem(t *testing.T) {
+	for phrases, want := range map[string]string{
+		"up":                              "8BITMIME true, SIZE true 52428800",
+		"size 1000":                       "8BITMIME true, SIZE true 1000",
+		"without SIZE / without 8BITMIME": "8BITMIME false, SIZE false ",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := dialHost(t, NewAt(t, oneHost(strings.Split(phrases, " / ")...), Memory(&smtptest.Network{}, 25)).World, "mx.test")
+			if err := c.Hello("c.test"); err != nil {
+				t.Fatal(err)
+			}
+			eight, _ := c.Extension("8BITMIME")
+			size, most := c.Extension("SIZE")
+			if got := fmt.Sprintf("8BITMIME %v, SIZE %v %s", eight, size, most); got != want {
+				t.Errorf("%s: %s, want %s", phrases, got, want)
+			}
+		})
+	}
+}
+
+func TestReportCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := NewAt(t, oneHost("550 for bad@.*", "drop after the dot from 1h", "452 at dot from 1m to 1h")+
+			"[[message]]\nfrom = 'a@c.test'\nto = ['b@mx.test']\nexpect = ['b@mx.test delivered copies 3']\n", Memory(&smtptest.Network{}, 25))
+		for _, wait := range []time.Duration{0, time.Minute, time.Hour} {
+			time.Sleep(wait)
+			c := dialHost(t, w.World, "mx.test")
+			err := trySend(c, "a@c.test", "b@mx.test", []byte("Subject: x\r\n\r\n"))
+			if (err == nil) != (wait == 0) {
+				t.Errorf("after %v: %v", wait, err)
+			}
+			c.Close()
+		}
+		c := dialHost(t, w.World, "mx.test")
+		if trySend(c, "a@c.test", "bad@mx.test", nil) == nil {
+			t.Error("bad is taken")
+		}
+		c.Close()
+		synctest.Wait()
+		r := w.Report()
+		want := HostReport{Name: "mx.test", Address: "127.0.1.1:25", Connections: 4, Delivered: 1, Unanswered: 1, Refused: 2}
+		want.Behaviour = r.Hosts[0].Behaviour
+		if !reflect.DeepEqual(r.Hosts[0], want) || r.Messages != 3 || !r.Met() || r.Lasted != 3660_000 {
+			t.Errorf("%+v", r)
 		}
 	})
 }

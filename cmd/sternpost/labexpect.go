@@ -113,21 +113,21 @@ func (l labExpectCommand) wait(ctx context.Context, asked []question) ([]lab.Ver
 	const pause = 100 * time.Millisecond
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
+	judged := int64(-1) // the size of the record that verdicts are of
+	var verdicts []lab.Verdict
+	enough := false
 	for {
 		w, err := l.read()
 		if err != nil {
 			return nil, err
 		}
-		sight, err := w.Sight(reportsOf)
-		if err != nil {
+		if size, err := w.Size(); err != nil {
 			return nil, err
-		}
-		enough := true
-		var verdicts []lab.Verdict
-		for _, q := range asked {
-			v := sight.Check(q.expectation, q.sent, nil)
-			enough = enough && v.Met && !q.expectation.Lasting()
-			verdicts = append(verdicts, v)
+		} else if size != judged {
+			judged = size
+			if verdicts, enough, err = judgeRecord(w, asked); err != nil {
+				return nil, err
+			}
 		}
 		if enough || !w.Running || ctx.Err() != nil {
 			return verdicts, nil
@@ -137,6 +137,21 @@ func (l labExpectCommand) wait(ctx context.Context, asked []question) ([]lab.Ver
 		case <-ctx.Done():
 		}
 	}
+}
+
+// judgeRecord is enough when all is met and nothing that comes can change that.
+func judgeRecord(w *lab.Written, asked []question) (verdicts []lab.Verdict, enough bool, err error) {
+	sight, err := w.Sight(reportsOf)
+	if err != nil {
+		return nil, false, err
+	}
+	enough = true
+	for _, q := range asked {
+		v := sight.Check(q.expectation, q.sent, nil)
+		enough = enough && v.Met && !q.expectation.Lasting()
+		verdicts = append(verdicts, v)
+	}
+	return verdicts, enough, nil
 }
 
 func (e expected) print(sh *shell) error {
