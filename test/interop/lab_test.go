@@ -5,6 +5,7 @@ package interop
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,8 +37,16 @@ func (w *world) shell(ctx context.Context, folder, script string) *exec.Cmd {
 		w.t.Fatal(err)
 	}
 	command.Env = append(os.Environ(), w.environment()...)
-	command.Env = append(command.Env, "PATH="+bin+":"+os.Getenv("PATH"), "GOMODCACHE="+strings.TrimSpace(string(modules)), "GOPROXY=off")
+	command.Env = append(command.Env, "PATH="+bin+":"+os.Getenv("PATH"), "TMPDIR="+w.folder("tmp"), "GOMODCACHE="+strings.TrimSpace(string(modules)), "GOPROXY=off")
 	return command
+}
+
+// left is a script that runs on in another terminal. Its last command takes the place of the shell.
+func (w *world) left(name, folder, script string) *program {
+	w.t.Helper()
+	steps := strings.Split(strings.TrimSpace(script), "\n")
+	steps[len(steps)-1] = "exec " + steps[len(steps)-1]
+	return w.startCommand(name, w.shell(context.Background(), folder, strings.Join(steps, "\n")))
 }
 
 // types runs the script to its end.
@@ -53,6 +62,73 @@ func (w *world) types(t *testing.T, folder, script string) ran {
 	}
 	t.Logf("$ %s\n%s(exit status %d)", strings.TrimSpace(script), said.String(), command.ProcessState.ExitCode())
 	return ran{command.ProcessState.ExitCode(), said.String()}
+}
+
+// What the document has a developer type: the lab and the agent in terminals of their own, and applications that nobody here wrote.
+func TestDocumentOfTheLab(t *testing.T) {
+	w := newWorld(t)
+	ends := w.left("lab", "desk", labDocument(t, "start"))
+	ends.await(t, "the lab", func() bool { return w.quietly("sternpost lab env") })
+	agent := w.left("sternpost", "desk", labDocument(t, "agent"))
+	agent.await(t, "the agent", func() bool { return accepts("127.0.0.1:2587") })
+	if r := w.types(t, "desk", labDocument(t, "swaks")); r.exit != 0 || !strings.Contains(r.said, "queued as") {
+		t.Error("swaks cannot submit")
+	}
+	w.write("desk/send.cjs", []byte(labDocument(t, "nodemailer")))
+	if r := w.types(t, "desk", "node send.cjs"); r.exit != 0 || !strings.Contains(r.said, "250 2.0.0 queued as") {
+		t.Error("nodemailer cannot submit")
+	}
+	if r := w.types(t, "desk", labDocument(t, "expect")); r.exit != exitDone {
+		t.Error("what the document expects does not come true")
+	}
+	if r := w.types(t, "desk", `sternpost lab expect --within 1s "you@example.test delivered by mx1.example.test"`); r.exit != exitFailed {
+		t.Errorf("an expectation that is not met has the exit status %d", r.exit)
+	}
+	r := w.types(t, "desk", labDocument(t, "look"))
+	for _, want := range []string{"you@example.test", "me@example.test", "mx2.example.test", "Subject: by swaks"} {
+		if r.exit != 0 || !strings.Contains(r.said, want) {
+			t.Errorf("exit status %d, and it should tell %q", r.exit, want)
+		}
+	}
+	if files, err := filepath.Glob(filepath.Join(w.dir, "desk/received/*.eml")); err != nil || len(files) != 2 {
+		t.Errorf("saved: %v %v", files, err)
+	}
+	agent.stop()
+	ends.stop()
+	ends.tell()
+	if code := ends.command.ProcessState.ExitCode(); code != exitDone {
+		t.Errorf("the lab ends with %d, although what its scenario expects has come true", code)
+	}
+}
+
+// The scenario that the document writes, run as the document runs it.
+func TestDocumentOfLabRun(t *testing.T) {
+	w := newWorld(t)
+	w.folder("desk")
+	w.write("desk/shop.toml", []byte(labDocument(t, "scenario")))
+	if r := w.types(t, "desk", labDocument(t, "run")); r.exit != exitDone {
+		t.Errorf("exit status %d", r.exit)
+	}
+	other := strings.Replace(labDocument(t, "scenario"), "failed 5.1.1", "failed 5.7.1", 1)
+	w.write("desk/shop.toml", []byte(other))
+	if r := w.types(t, "desk", "sternpost lab run ./shop.toml"); r.exit != exitFailed {
+		t.Errorf("what does not come true has the exit status %d", r.exit)
+	}
+}
+
+// quietly says whether a script comes to its end well.
+func (w *world) quietly(script string) bool {
+	return w.shell(w.t.Context(), "desk", script).Run() == nil
+}
+
+// accepts says whether somebody listens.
+func accepts(address string) bool {
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
 }
 
 // An application that is a module of its own, outside of this tree, tests its mailer against a dead primary with the few lines of the document.

@@ -138,6 +138,11 @@ type program struct {
 // the test failed.
 func (w *world) start(debian, path string, args ...string) *program {
 	w.t.Helper()
+	return w.startCommand(debian, exec.Command(path, args...))
+}
+
+func (w *world) startCommand(debian string, command *exec.Cmd) *program {
+	w.t.Helper()
 	// A file, not a pipe: what it leaves behind must not keep us waiting.
 	said, err := os.Create(filepath.Join(w.dir, debian+".said"))
 	if err != nil {
@@ -145,7 +150,7 @@ func (w *world) start(debian, path string, args ...string) *program {
 	}
 	defer said.Close()
 	p := &program{
-		w: w, name: debian, command: exec.Command(path, args...), ended: make(chan struct{}), logs: []string{said.Name()},
+		w: w, name: debian, command: command, ended: make(chan struct{}), logs: []string{said.Name()},
 	}
 	p.command.Stdout, p.command.Stderr = said, said
 	// Postfix ends its children by their process group.
