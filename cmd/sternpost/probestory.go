@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -249,7 +250,12 @@ func (s probeStory) sent() {
 		return
 	}
 	fmt.Fprintf(s.w, "\n%s\n", s.paint.bold("The test message"))
-	s.attempt(*s.Sent)
+	attempt := *s.Sent
+	if !s.verbose { // the rest is told above
+		attempt.DNS, attempt.Rule, attempt.Pretended = nil, mail.RuleNone, nil
+		attempt.Candidates = slices.DeleteFunc(slices.Clone(attempt.Candidates), func(c mail.Candidate) bool { return len(c.Stages) == 0 })
+	}
+	s.attempt(attempt)
 	for _, o := range s.Sent.Outcomes {
 		s.outcome(o)
 	}
