@@ -84,6 +84,20 @@ func (h *health) skip(addr netip.AddrPort, now time.Time) string {
 	return h.pulses[addr].skip(now)
 }
 
+// faults says what is known against an address that may be tried; empty: nothing.
+func (h *health) faults(addr netip.AddrPort, now time.Time) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.pulses[addr]
+	switch {
+	case p.failures == 0 || !p.down && now.Sub(p.last) > healthWindow:
+		return ""
+	case p.failures == 1:
+		return "failed once, at " + stamp(p.last)
+	}
+	return fmt.Sprintf("failed %d times, last at %s", p.failures, stamp(p.last))
+}
+
 // begin is called before a connection, and answers with a reason where there should be none. Of an address that is down it lets one probe through
 // at a time; who got it ends it by succeeded, failed or abandoned.
 func (h *health) begin(addr netip.AddrPort, now time.Time) (probe bool, reason string) {

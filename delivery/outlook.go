@@ -2,11 +2,14 @@ package delivery
 
 import (
 	"context"
+	"net/netip"
+	"strings"
+	"time"
 
 	"sternpost/mail"
 )
 
-// Outlook is the plan that an attempt for domain would have now: the answers of the DNS, and each host and address with why it would be skipped, its health included. Nothing
+// Outlook is the plan that an attempt for domain would have now: the answers of the DNS, and each host and address with why it would be skipped, or what is known against it: its health. Nothing
 // is connected to. Where there is no way its one outcome says why. The policy is what a connection must prove, in words.
 //
 // It asks the DNS, and is bounded in time; most of the time the cache answers. Safe for concurrent use.
@@ -22,6 +25,13 @@ func (a *Agent) Outlook(ctx context.Context, domain mail.Domain) (plan mail.Atte
 		w.rcpts = nil
 	}
 	plan = w.finish()
+	now := time.Now()
+	for i := range plan.Candidates {
+		c := &plan.Candidates[i]
+		if faults := a.health.faults(netip.AddrPortFrom(c.Address, uint16(c.Port)), now); faults != "" && c.Verdict == mail.VerdictUnreached {
+			c.Reason = strings.TrimPrefix(c.Reason+"; "+faults, "; ")
+		}
+	}
 	for i := range plan.Outcomes {
 		plan.Outcomes[i].Recipient = mail.Address{} // it is about all of the domain
 	}

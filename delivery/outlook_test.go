@@ -45,6 +45,12 @@ func TestOutlookIsThePlan(t *testing.T) {
 	if first, second := plan.Candidates[0], plan.Candidates[1]; first.Verdict != mail.VerdictSkipped || !strings.HasPrefix(first.Reason, "down, failed 2 times") || second.Verdict != mail.VerdictUnreached {
 		t.Errorf("%+v", plan.Candidates)
 	}
+	w.agent.health.failed(netip.MustParseAddrPort("192.0.2.2:25"), time.Now(), false)
+	w.agent.health.failed(netip.MustParseAddrPort("192.0.2.9:25"), time.Now(), false)
+	plan, _ = w.agent.Outlook(t.Context(), "example.test")
+	if first, second := plan.Candidates[0], plan.Candidates[1]; strings.Contains(first.Reason, "once") || !strings.Contains(second.Reason, "; failed once, at ") {
+		t.Errorf("%+v", plan.Candidates)
+	}
 	plan, _ = w.agent.Outlook(t.Context(), "unknown.test")
 	if len(plan.Outcomes) != 1 || !plan.Outcomes[0].Recipient.IsZero() || !strings.Contains(plan.Outcomes[0].Reason, "host unknown") {
 		t.Errorf("%+v", plan)
