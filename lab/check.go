@@ -36,7 +36,7 @@ type Verdict struct {
 // the beginning of the world.
 func (s *Sight) Check(e Expectation, sent time.Duration, fate *Fate) Verdict {
 	j := &judgement{e: e, fate: fate, sent: sent, reportable: s.Reports != nil}
-	j.copies, j.refusals, j.reports = s.of(e)
+	j.gather(s)
 	j.judge()
 	return Verdict{Expectation: e, Met: len(j.missed) == 0, Seen: j.seen(), Unseen: j.unseen}
 }
@@ -47,6 +47,7 @@ type judgement struct {
 	fate       *Fate
 	sent       time.Duration
 	copies     []Copy
+	others     int // copies of mail to the recipient that has another subject
 	refusals   []Refusal
 	reports    []Report
 	reportable bool

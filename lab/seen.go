@@ -20,6 +20,9 @@ func (j *judgement) account() []string {
 		parts = append(parts, c.tell(j))
 	}
 	parts = append(parts, j.tellRefusals()...)
+	if j.others > 0 && len(j.copies) == 0 {
+		parts = append(parts, fmt.Sprintf("mail with another subject than %q came for it", j.e.subject))
+	}
 	if len(parts) == 0 {
 		parts = append(parts, "no host was asked to take it")
 	}

@@ -89,22 +89,25 @@ func remember[T any](list []T, one T) []T {
 // same compares addresses as mail systems do: the domain in any case, and in practice the local part too.
 func same(text string, a mail.Address) bool { return strings.EqualFold(text, a.String()) }
 
-// of returns what is about the expectation's recipient and message.
-func (s *Sight) of(e Expectation) (copies []Copy, refusals []Refusal, reports []Report) {
+// gather takes what is about the expectation's recipient and message.
+func (j *judgement) gather(s *Sight) {
 	for _, c := range s.copies {
-		if same(c.Recipient, e.Recipient) && (e.subject == "" || e.subject == c.Subject) {
-			copies = append(copies, c)
+		switch {
+		case !same(c.Recipient, j.e.Recipient):
+		case j.e.subject == "" || j.e.subject == c.Subject:
+			j.copies = append(j.copies, c)
+		default:
+			j.others++
 		}
 	}
 	for _, r := range s.refusals {
-		if same(r.Recipient, e.Recipient) {
-			refusals = append(refusals, r)
+		if same(r.Recipient, j.e.Recipient) {
+			j.refusals = append(j.refusals, r)
 		}
 	}
 	for _, r := range s.reports {
-		if same(r.Recipient, e.Recipient) && (e.subject == "" || r.Subject == "" || e.subject == r.Subject) {
-			reports = append(reports, r)
+		if same(r.Recipient, j.e.Recipient) && (j.e.subject == "" || r.Subject == "" || j.e.subject == r.Subject) {
+			j.reports = append(j.reports, r)
 		}
 	}
-	return copies, refusals, reports
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -141,14 +142,16 @@ Write one:     sternpost lab behaviours
 
 type labPrintCommand struct {
 	Scenario string `arg:"" help:"The name of a scenario, or a file."`
+	Message  int    `placeholder:"N" help:"Print the n-th message that the scenario sends instead, as a mail program would hand it in."`
 }
 
 func (labPrintCommand) Help() string {
 	return `Prints the file as it is. With --json it prints what the program has read from it.
 
-Example:
+Examples:
 
-    sternpost lab print greylisted > mine.toml`
+    sternpost lab print greylisted > mine.toml
+    sternpost lab print greylisted --message 1 | sternpost submit -f app@client.test you@example.test`
 }
 
 // described is the JSON of lab print.
@@ -181,6 +184,9 @@ func (l labPrintCommand) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
+	if l.Message != 0 {
+		return l.message(sh, s)
+	}
 	if !sh.json {
 		_, err := io.WriteString(sh.stdout, s.Text)
 		return err
@@ -195,6 +201,18 @@ func (l labPrintCommand) Run(sh *shell) error {
 		})
 	}
 	return printJSON(sh.stdout, d)
+}
+
+// message prints one message as it is sent.
+func (l labPrintCommand) message(sh *shell, s lab.Scenario) error {
+	if l.Message < 0 || l.Message > len(s.Messages) {
+		return withCode(exitInput, fmt.Errorf("the scenario has %s, not a number %d", count(len(s.Messages), "message"), l.Message))
+	}
+	if sh.json {
+		return withCode(exitUsage, errors.New("--message prints a message, not JSON"))
+	}
+	_, err := sh.stdout.Write(s.Messages[l.Message-1].Content())
+	return err
 }
 
 type labBehavioursCommand struct{}

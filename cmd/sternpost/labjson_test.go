@@ -48,7 +48,7 @@ func TestLabJSON(t *testing.T) {
 	if err := record.Describe(lab.About{Scenario: "primary-down", Began: began, Text: s.Text}); err != nil {
 		t.Fatal(err)
 	}
-	message := map[string]string{"messages[]": "Lab message", "": "lab list: messages"}
+	message := map[string]string{"messages[]": "Received message", "": "lab list: messages"}
 	for _, c := range []struct {
 		args   []string
 		tables map[string]string
@@ -56,7 +56,7 @@ func TestLabJSON(t *testing.T) {
 		{[]string{"env", "--directory", directory}, map[string]string{"": "lab"}},
 		{[]string{"list", "--directory", directory}, message},
 		{[]string{"print", "primary-down"}, map[string]string{"": "lab print", "hosts[]": "lab print: hosts", "messages[]": "Lab letter"}},
-		{[]string{"expect", "--within", "0", "--directory", directory}, map[string]string{"": "lab expect", "expectations[]": "Lab expectation"}},
+		{[]string{"expect", "--within", "0", "--directory", directory}, map[string]string{"": "lab expect", "expectations[]": "Judged expectation"}},
 	} {
 		found := map[string][]string{}
 		places(askLab(t, 0, c.args...)[0], "", found)
@@ -82,12 +82,12 @@ func TestLabJSON(t *testing.T) {
 
 func TestLabStreamsJSON(t *testing.T) {
 	lines := askLab(t, 69, "primary-down", "--port", "0", "--dns", "127.0.0.1:0", "--for", "50ms", "--directory", filepath.Join(t.TempDir(), "lab"))
-	for i, tables := range []map[string]string{{"": "lab"}, {"": "lab report", "hosts[]": "Lab host", "expectations[]": "Lab expectation"}} {
+	for i, tables := range []map[string]string{{"": "lab"}, {"": "lab report", "hosts[]": "Lab host", "expectations[]": "Judged expectation"}} {
 		found := map[string][]string{}
 		places(lines[i], "", found)
 		compareKeys(t, found, tables)
 	}
-	event := map[string]string{"": "Lab event", "message": "Lab message"}
+	event := map[string]string{"": "Lab event", "message": "Received message"}
 	text, err := json.Marshal(lab.Event{Message: &lab.Received{}})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"sternpost/lab"
 	"sternpost/mail"
@@ -16,12 +17,13 @@ type labLive struct {
 	sh       *shell
 	paint    paint
 	scenario lab.Scenario
+	name     string // as it was typed
 	verbose  bool
 	width    int // of the names of hosts
 }
 
-func newLabLive(sh *shell, s lab.Scenario, verbose bool) *labLive {
-	l := &labLive{sh: sh, paint: paintFor(sh.stdout, sh.environ), scenario: s, verbose: verbose}
+func newLabLive(sh *shell, s lab.Scenario, asked labStartCommand) *labLive {
+	l := &labLive{sh: sh, paint: paintFor(sh.stdout, sh.environ), scenario: s, name: asked.Scenario, verbose: asked.Verbose}
 	const most = 24
 	for _, h := range s.Hosts {
 		l.width = max(l.width, min(most, len(h.Name)))
@@ -62,8 +64,10 @@ func (l *labLive) started(s labStarted, world *lab.World) error {
 			return err
 		}
 		head := fmt.Sprintf("  %-*s  %-15s  ", l.width, mail.Escape(h.Name), address)
-		behaviour := strings.Join(escapeAll(h.Behaviour.Strings()), "; ")
-		fmt.Fprintf(&b, "%s%s\n", head, wrapAfter(behaviour, " ", columns-len(head), strings.Repeat(" ", len(head))))
+		for _, phrase := range h.Behaviour.Strings() {
+			fmt.Fprintf(&b, "%s%s\n", head, wrapAfter(plain(phrase), " ", columns-len(head), strings.Repeat(" ", len(head)+2)))
+			head = strings.Repeat(" ", len(head))
+		}
 	}
 	fmt.Fprintf(&b, "  %-*s  %-15s  the zone of this world\n\n", l.width, "DNS", s.DNS)
 	fmt.Fprintf(&b, "%s\n\n", p.bold("For Sternpost, in another shell:"))
@@ -109,7 +113,23 @@ func (l *labLive) deliver() string {
 		return ""
 	}
 	m := l.scenario.Messages[0]
-	return fmt.Sprintf("  echo hello | sternpost deliver -f %s %s\n", m.From, m.To[0])
+	command := fmt.Sprintf("sternpost deliver -f %s", shellWord(m.From.String()))
+	for _, to := range m.To {
+		command += " " + shellWord(to.String())
+	}
+	return fmt.Sprintf("  sternpost lab print %s --message 1 |\n    %s\n", shellWord(l.name), wrapAfter(command, " ", columns-6, "      "))
+}
+
+// shellWord is a text as a word of a shell, quoted where that is needed.
+func shellWord(text string) string {
+	if text != "" && strings.IndexFunc(text, notPlainWord) < 0 {
+		return text
+	}
+	return shellQuoted(text)
+}
+
+func notPlainWord(c rune) bool {
+	return !strings.ContainsRune("@%+=:,./-_", c) && (c > unicode.MaxASCII || !unicode.IsLetter(c) && !unicode.IsDigit(c))
 }
 
 // firstUp is a host that takes mail, with its port.
@@ -179,7 +199,7 @@ func (l *labLive) texts(e lab.Event) []string {
 	case lab.EventReply:
 		return l.reply(e.Reply)
 	case lab.EventMessage:
-		return []string{messageText(p, *e.Message)}
+		return messageTexts(p, *e.Message)
 	case lab.EventEnded:
 		return []string{p.faint(mail.Escape(e.Line))}
 	case lab.EventTrouble:
@@ -219,15 +239,13 @@ func (l *labLive) reply(y lab.Reply) []string {
 	return texts
 }
 
-func messageText(p paint, m lab.Received) string {
-	text := fmt.Sprintf("message %d: <%s> to %s, %s", m.Number, mail.Escape(m.Sender), receiversText(m.Recipients), count(int(m.Size), "octet"))
-	if m.Subject != "" {
-		text += ", " + mail.Escape(m.Subject)
-	}
+func messageTexts(p paint, m lab.Received) []string {
+	head := fmt.Sprintf("message %d, %s: %s", m.Number, count(int(m.Size), "octet"), subjectText(mail.Escape(m.Subject)))
+	envelope := fmt.Sprintf("  <%s> to %s", mail.Escape(m.Sender), receiversText(m.Recipients))
 	if m.Accepted {
-		return p.good(text)
+		return []string{p.good(head), p.good(envelope)}
 	}
-	return p.wait(text)
+	return []string{p.wait(head), p.wait(envelope)}
 }
 
 func receiversText(all []string) string {
@@ -241,62 +259,4 @@ func receiversText(all []string) string {
 		text += fmt.Sprintf(" and %d more", len(all)-most)
 	}
 	return text
-}
-
-// report ends the story.
-func (l *labLive) report(r lab.WorldReport) error {
-	if l.sh.json {
-		return l.line(struct {
-			Event string `json:"event"`
-			lab.WorldReport
-		}{"report", r})
-	}
-	var b strings.Builder
-	lasted := time.Duration(r.Lasted * float64(time.Millisecond))
-	fmt.Fprintf(&b, "\n%s\n\n", l.paint.bold(fmt.Sprintf("%s, after %s", r.Scenario, lasted.Round(100*time.Millisecond))))
-	hostsTable(&b, r, l.width)
-	verdictsText(&b, l.paint, r.Verdicts)
-	_, err := io.WriteString(l.sh.stdout, b.String())
-	return err
-}
-
-func hostsTable(b *strings.Builder, r lab.WorldReport, width int) {
-	fmt.Fprintf(b, "  %-*s  connections  took  refused  unanswered\n", width, "")
-	for _, h := range r.Hosts {
-		fmt.Fprintf(b, "  %-*s  %11d  %4d  %7d  %10d\n", width, mail.Escape(h.Name), h.Connections, h.Delivered, h.Refused, h.Unanswered)
-	}
-	fmt.Fprintf(b, "  %-*s  %s\n", width, "DNS", count(r.Questions, "question"))
-	fmt.Fprintln(b, "\n  A connection that is refused or times out is not seen here.")
-}
-
-// verdictsText tells of each expectation whether it is met, and of those that are not what was seen.
-func verdictsText(b *strings.Builder, p paint, verdicts []lab.Verdict) {
-	met, judged := 0, 0
-	for _, v := range verdicts {
-		if v.Met {
-			met++
-		}
-	}
-	if len(verdicts) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "\nExpected:\n\n")
-	for _, v := range verdicts {
-		mark := p.good("  met     ")
-		if !v.Met {
-			mark = p.bad("  missed  ")
-		}
-		const indent = "          "
-		fmt.Fprintf(b, "%s%s\n", mark, wrapAfter(mail.Escape(v.Expectation.Text), " ", columns-len(indent), indent))
-		if !v.Met {
-			fmt.Fprintf(b, "%s%s\n", indent, wrapAfter("seen: "+plain(v.Seen), " ", columns-len(indent), indent))
-		} else if len(v.Unseen) > 0 {
-			judged++
-		}
-	}
-	fmt.Fprintf(b, "\n%d of %s met", met, count(len(verdicts), "expectation"))
-	if judged > 0 {
-		fmt.Fprintf(b, ", %d of them as far as a lab can see: attempts\nand the like are known to the sender alone", judged)
-	}
-	fmt.Fprintln(b, ".")
 }

@@ -95,7 +95,7 @@ func (l labStartCommand) run(ctx context.Context, sh *shell, s lab.Scenario) (er
 	if err != nil {
 		return withCode(exitAgain, err)
 	}
-	live := newLabLive(sh, s, l.Verbose)
+	live := newLabLive(sh, s, l)
 	world, err := lab.Open(s, lab.Loopback(l.Port, l.DNS), lab.WithReports(reportsOf), lab.Watch(func(e lab.Event) {
 		record.Write(e)
 		live.event(e)
