@@ -1,51 +1,50 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"sternpost/lab"
 )
 
 type labRunCommand struct {
-	Scenario string        `arg:"" name:"scenario" help:"A scenario that comes with the program, or a file."`
-	Seed     *uint64       `placeholder:"N" help:"The seed of all that is left to chance. Without it: the scenario's."`
-	Until    time.Duration `placeholder:"TIME" help:"End the run at this time of the lab, as in 90m, whatever still waits."`
-	Verbose  bool          `short:"v" help:"Show each attempt with all that was asked and answered."`
-	Log      bool          `help:"Print the agent's log on standard error."`
+	Scenario string  `arg:"" name:"scenario" help:"A scenario that comes with the program, or a file."`
+	Seed     *uint64 `placeholder:"N" help:"The seed of all that is left to chance. Without it: the scenario's."`
+	Until    string  `placeholder:"TIME" help:"End the run at this time of the lab, as in 90m or 2d, whatever still waits."`
+	Verbose  bool    `short:"v" help:"Show each attempt with all that was asked and answered."`
+	Log      bool    `help:"Print the agent's log on standard error."`
 }
 
 func (labRunCommand) Help() string {
 	return `Runs a scenario of the lab with an agent inside, in a bubble where time passes as soon as everybody waits: five days of retries take a second. The agent is the one of serve, with its queue on a file system in memory; DNS and mail exchangers are those of the scenario. Nothing leaves the program and nothing is written to the disk.
 
-The same scenario and seed give the same report, to the last octet. The configuration is not read, unless --config names one: then the agent has that, but for what leads it into the lab.
+The same scenario and seed give the same report, to the last octet. The configuration is not read, unless --config or STERNPOST_CONFIG names one: then the agent has that, but for what leads it into the lab. What the scenario says of the configuration goes over it.
 
 Exit status: 0 all expectations hold, 69 some do not, 65 the file is wrong, 64 the command line is.
 
 Examples:
 
     sternpost lab run primary-down
-    sternpost lab run ./mine.toml --seed 7 --verbose`
+    sternpost lab run ./mine.toml --seed 7 --verbose
+    sternpost lab run five-days-down --config /etc/sternpost/sternpost.toml`
 }
 
 // Run runs a scenario and reports.
 func (r labRunCommand) Run(sh *shell) error {
-	scenario, err := scenarioOf(r.Scenario)
+	scenario, err := loadScenario(r.Scenario)
 	if err != nil {
 		return err
 	}
 	if r.Seed != nil {
 		scenario.Seed = *r.Seed
 	}
-	if r.Until < 0 {
-		return withCode(exitUsage, fmt.Errorf("--until is a time from 0 on, not %s", r.Until))
+	until := time.Duration(0)
+	if r.Until != "" {
+		if until, err = lab.ParseDuration(r.Until); err != nil {
+			return withCode(exitUsage, fmt.Errorf("--until: %w", err))
+		}
 	}
-	told, err := r.report(sh, scenario)
+	told, err := r.report(sh, scenario, until)
 	if err != nil {
 		return err
 	}
@@ -61,14 +60,14 @@ func (r labRunCommand) Run(sh *shell) error {
 }
 
 // report runs the scenario. How long that took goes to a terminal only: it is not the same twice.
-func (r labRunCommand) report(sh *shell, s lab.Scenario) (labReport, error) {
+func (r labRunCommand) report(sh *shell, s lab.Scenario, until time.Duration) (labReport, error) {
 	c, err := labConfiguration(sh, s)
 	if err != nil {
 		return labReport{}, err
 	}
 	began := time.Now()
 	p := startProgress(sh.stderr, "in the lab", -1)
-	result, err := inLab(nil, labRun{scenario: s, configuration: c, until: r.Until, log: r.logTo(sh)})
+	result, err := inLab(nil, labRun{scenario: s, configuration: c, until: until, log: r.logTo(sh)})
 	p.done()
 	if err != nil {
 		return labReport{}, err
@@ -78,23 +77,4 @@ func (r labRunCommand) report(sh *shell, s lab.Scenario) (labReport, error) {
 		fmt.Fprintf(sh.stderr, "%s of the lab took %s.\n", labSpan(told.lasted()), time.Since(began).Round(10*time.Millisecond))
 	}
 	return told, nil
-}
-
-// scenarioOf is the scenario of that name, or that of a file.
-func scenarioOf(name string) (lab.Scenario, error) {
-	if slices.Contains(lab.Names(), name) {
-		return lab.Load(name)
-	}
-	text, err := os.ReadFile(name)
-	if err == nil {
-		var s lab.Scenario
-		if s, err = lab.Parse(name, string(text)); err == nil {
-			return s, nil
-		}
-		return s, withCode(exitInput, err)
-	}
-	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(name, "./") {
-		err = fmt.Errorf("there is no scenario and no file %q; the scenarios are %s", name, strings.Join(lab.Names(), ", "))
-	}
-	return lab.Scenario{}, withCode(exitInput, err)
 }

@@ -10,9 +10,6 @@ import (
 	"sternpost/lab"
 )
 
-// labHostname is the name of the agent in the lab: no zone of a scenario has it, so that no mail of the scenario leads back to us.
-const labHostname = "agent.sternpost.test"
-
 // labConfiguration is what the agent in the lab goes by: the defaults, or the file that --config names; over that what the scenario has for it. What leads it
 // into the lab comes last: see lead.
 func labConfiguration(sh *shell, s lab.Scenario) (*configuration, error) {
@@ -40,7 +37,7 @@ func (c *configuration) lead(w *lab.World) {
 	c.Delivery.Port = w.Port()
 	c.Delivery.AllowAddresses = append(c.Delivery.AllowAddresses, netip.MustParsePrefix("127.0.0.0/8"))
 	if c.Delivery.Hostname == "" {
-		c.Delivery.Hostname = labHostname
+		c.Delivery.Hostname = w.Scenario().AgentName()
 	}
 	c.Queue.Directory = "queue" // of the file system in memory
 	c.Queue.JournalBytes = labJournal

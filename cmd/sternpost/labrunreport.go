@@ -25,6 +25,8 @@ type labReport struct {
 	Attempts     int              `json:"attempts"` // for them
 	Reports      int              `json:"reports"`
 	LeftOut      int              `json:"left_out"` // events that are not told
+
+	about string
 }
 
 // labMessage is a message of the scenario, or a report of ours about one.
@@ -65,7 +67,7 @@ type labExpectation struct {
 func (r labResult) report() labReport {
 	told := labReport{
 		Scenario: r.scenario.Name, Title: r.scenario.Title, Seed: r.scenario.Seed, Started: bubbleStart(), Ended: bubbleStart(),
-		Messages: []labMessage{}, Expectations: []labExpectation{}, LeftOut: r.history.leftOut,
+		Messages: []labMessage{}, Expectations: []labExpectation{}, LeftOut: r.history.leftOut, about: r.scenario.About,
 	}
 	if last := r.history.last.Cursor.Time; !last.IsZero() {
 		told.Ended = last.UTC()

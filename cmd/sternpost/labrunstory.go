@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sternpost/console"
 	"sternpost/mail"
@@ -22,8 +23,14 @@ func (s labStory) print() error {
 	out := s.w
 	s.w = &b
 	fmt.Fprintln(s.w, s.paint.bold(mail.Escape(s.told.Title)))
-	fmt.Fprintln(s.w, s.paint.faint(wrapAfter(fmt.Sprintf("%s, seed %d; times count from the start of the lab, %s.",
-		plain(s.told.Scenario), s.told.Seed, s.told.Started.Format("2006-01-02 15:04:05Z")), " ", columns, "")))
+	about := fmt.Sprintf("%s, seed %d; times count from %s.", plain(s.told.Scenario), s.told.Seed, s.told.Started.Format("2006-01-02 15:04:05Z"))
+	fmt.Fprintln(s.w, s.paint.faint(wrapAfter(about, " ", columns, "")))
+	if s.told.about != "" {
+		fmt.Fprintln(s.w)
+		for line := range lines(s.told.about) {
+			fmt.Fprintln(s.w, plain(line))
+		}
+	}
 	for _, m := range s.told.Messages {
 		title := fmt.Sprintf("%d. from <%s> to %s", m.number, mail.Escape(m.Sender), recipientsText(m))
 		fmt.Fprintf(s.w, "\n%s\n", s.paint.bold(wrapAfter(title, " ", columns, "   ")))
@@ -110,7 +117,7 @@ func (s labStory) tries(row []*try, several bool) []labLine {
 		if several {
 			title += " for " + plain(string(first.tree.Domain))
 		}
-		l.add("", s.paint.bold(title))
+		l.add("", s.paint.bold(title)+tookText(first.tree))
 		l.text = append(l.text, s.tale(first)...)
 		list = append(list, l)
 		if last > i {
@@ -119,6 +126,14 @@ func (s labStory) tries(row []*try, several bool) []labLine {
 		i = last + 1
 	}
 	return list
+}
+
+// tookText says how long an attempt took, where that was long.
+func tookText(a mail.Attempt) string {
+	if took := a.Ended.Sub(a.Started); took >= time.Second {
+		return ", took " + labSpan(took)
+	}
+	return ""
 }
 
 // alike tells attempts that went as the one before did.
@@ -232,18 +247,25 @@ func (s labStory) totals() {
 			held++
 		}
 	}
-	text := fmt.Sprintf("%s, %s in %s of the lab: %d delivered, %d failed, %d still waiting; %s.",
-		count(len(r.Messages), "message"), count(r.Attempts, "attempt"), labSpan(r.lasted()), r.Delivered, r.Failed, r.Deferred, count(r.Reports, "report"))
-	fmt.Fprintf(s.w, "\n%s\n", wrapAfter(text, " ", columns, ""))
+	fmt.Fprintf(s.w, "\n%s in %s: %d delivered, %d failed, %d waiting; %s, %s.\n", count(len(r.Messages), "message"), labSpan(r.lasted()),
+		r.Delivered, r.Failed, r.Deferred, count(r.Attempts, "attempt"), count(r.Reports, "report"))
 	if r.LeftOut > 0 {
 		fmt.Fprintf(s.w, "The last %s did not fit and are not told.\n", count(r.LeftOut, "event"))
 	}
-	switch {
-	case len(r.Expectations) == 0:
+	switch all := len(r.Expectations); {
+	case all == 0:
 		fmt.Fprintln(s.w, "The scenario expects nothing.")
-	case held == len(r.Expectations):
-		fmt.Fprintln(s.w, s.paint.good(fmt.Sprintf("%d of %s as it should be.", held, count(len(r.Expectations), "expectation"))))
+	case held == all:
+		fmt.Fprintln(s.w, s.paint.good(allHeld(all)))
 	default:
-		fmt.Fprintln(s.w, s.paint.bad(fmt.Sprintf("%d of %s did not come true.", len(r.Expectations)-held, count(len(r.Expectations), "expectation"))))
+		fmt.Fprintln(s.w, s.paint.bad(fmt.Sprintf("Of %s, %d did not come true.", count(all, "expectation"), all-held)))
 	}
+}
+
+// allHeld says that all expectations hold.
+func allHeld(all int) string {
+	if all == 1 {
+		return "What was expected came true."
+	}
+	return fmt.Sprintf("%d of %d expectations came true.", all, all)
 }
