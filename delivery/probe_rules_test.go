@@ -90,8 +90,10 @@ func readHosts(t testing.TB, text string) Probe {
 }
 
 func (h *ProbedHost) answers(a Answer) {
-	h.Answer = a
+	h.Answer, h.Stage = a, mail.StageRcpt
 	switch a {
+	case AnswerDown:
+		h.Stage = mail.StageConnect
 	case AnswerAccepts:
 		h.replies(250, mail.Status{2, 1, 5}, "ok")
 	case AnswerRefuses:
@@ -119,6 +121,8 @@ func (h *ProbedHost) apply(t testing.TB, attribute string) {
 		h.Reason = reasonNoTime
 	case "too-long":
 		h.Reason = reasonLimit
+	case "late":
+		h.Stage = mail.StageRcpt
 	case "no-tls":
 		h.StartTLS, h.Certificates = StartTLSNone, nil
 	case "broken-tls":
@@ -304,4 +308,21 @@ func FuzzChanges(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A certificate is a stranger's text too.
+func TestFindingsEscapeCertificates(t *testing.T) {
+	p := readHosts(t, "10 accepts; 20 accepts wrong-name; 30 accepts untrusted")
+	for i := range p.Hosts {
+		p.Hosts[i].Certificates[0].Names, p.Hosts[i].Certificates[0].Subject, p.Hosts[i].Certificates[0].Issuer = nil, "CN=\x1b[31m", "CN=\r\n"
+	}
+	p.Conclude(judged())
+	for _, f := range p.Findings {
+		if strings.ContainsFunc(f.Text+f.Advice, unicode.IsControl) {
+			t.Errorf("%q", f.Text)
+		}
+	}
+	if len(p.Findings) != 2 {
+		t.Errorf("%+v", p.Findings)
+	}
 }

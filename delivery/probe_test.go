@@ -458,3 +458,35 @@ func TestProbeRaisesTLSEachTime(t *testing.T) {
 		}
 	})
 }
+
+// A probe says what a delivery then comes to: each behaviour up to RCPT as the primary, each as the backup.
+func TestProbeForetellsTheDelivery(t *testing.T) {
+	var early []smtptest.Behaviour
+	for _, b := range smtptest.Behaviours() {
+		late := strings.Contains(b.Name, "data") || strings.HasPrefix(b.Name, "dot")
+		if !late {
+			early = append(early, b)
+		}
+	}
+	if len(early) < 25 {
+		t.Fatalf("%d behaviours", len(early))
+	}
+	want := map[mail.Disposition][]Verdict{mail.Delivered: {VerdictWell, VerdictBroken}, mail.Failed: {VerdictLost}, mail.Deferred: {VerdictDelayed}}
+	for _, first := range early {
+		t.Run(first.Name, func(t *testing.T) {
+			for _, second := range early {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, twoHosts, func(c *Config, _ *Deps) { *c = ProbeConfig(*c); c.Hostname = "us.test" })
+					w.serve("192.0.2.1", first.Script)
+					w.serve("192.0.2.2", second.Script)
+					p := w.probe(func(r *ProbeRequest) { r.Budget = time.Hour })
+					time.Sleep(2 * clearMemory) // what was learnt by asking is forgotten
+					o := w.deliver(plain, "ok@example.test").Outcomes[0]
+					if !slices.Contains(want[o.Disposition], p.Verdict) {
+						t.Errorf("before %s: the probe says %s (%s), and it is %s", second.Name, p.Verdict, p.Text, o.Reason)
+					}
+				})
+			}
+		})
+	}
+}

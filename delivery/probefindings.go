@@ -87,10 +87,15 @@ func (a Answer) decided() bool {
 	return a == AnswerAccepts || a == AnswerDefers || a == AnswerRefuses || a == AnswerUnable
 }
 
+// speaks says whether what became of an address stands for all of its host: the session got as far as MAIL.
+func (r ProbedReply) speaks() bool {
+	return r.Answer.decided() || r.Answer == AnswerDown && !beforeMail(r.Stage)
+}
+
 // speaker is the address that speaks for the host: the first whose session got as far as MAIL, else the first that tells more than others.
 func (h probedHost) speaker() ProbedHost {
 	for i, a := range h {
-		if !a.Answer.decided() {
+		if !a.speaks() {
 			continue
 		}
 		if a.Answer == AnswerRefuses && a.Status[1] == 7 { // a delivery asks the other family once
