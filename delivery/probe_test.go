@@ -480,7 +480,7 @@ func TestProbeForetellsTheDelivery(t *testing.T) {
 					w.serve("192.0.2.1", first.Script)
 					w.serve("192.0.2.2", second.Script)
 					p := w.probe(func(r *ProbeRequest) { r.Budget = time.Hour })
-					time.Sleep(2 * clearMemory) // what was learnt by asking is forgotten
+					pause(t.Context(), 2*clearMemory) // what was learnt by asking is forgotten
 					o := w.deliver(plain, "ok@example.test").Outcomes[0]
 					if !slices.Contains(want[o.Disposition], p.Verdict) {
 						t.Errorf("before %s: the probe says %s (%s), and it is %s", second.Name, p.Verdict, p.Text, o.Reason)
