@@ -129,3 +129,27 @@ func TestColours(t *testing.T) {
 		}
 	}
 }
+
+// Probes that came to the same are one line, also where the lifetime of the message that was tried ended with one.
+func TestProbesInFewLines(t *testing.T) {
+	at := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
+	probe := func(after time.Duration, host, reason string) console.Event {
+		return console.Event{Time: at.Add(after), Kind: "deferred", Domain: "dead.test", Host: host, Stage: "connect", Reason: reason}
+	}
+	var b bytes.Buffer
+	whyStory{story{&b, false, false}, console.Why{MoreProbes: 7, Probes: []console.Event{
+		probe(0, "mx1.dead.test", "refused"), probe(time.Minute, "mx1.dead.test", "refused"), probe(time.Hour, "mx1.dead.test", "host unknown; the last attempt: refused"),
+		probe(2*time.Hour, "", "SERVFAIL"),
+	}}, at, 2}.probes()
+	want := `
+Other mail for the same domain was tried for all that waits, without success:
+  7 times before these:
+  2026-11-25 09:00:00Z until 2026-11-25 10:00:00Z, 3 times
+    mx1.dead.test, connect: refused
+  2026-11-25 11:00:00Z
+    dead.test, connect: SERVFAIL
+`
+	if got := b.String(); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}

@@ -184,7 +184,11 @@ func probeText(e console.Event) string {
 	if e.Host != "" {
 		place = e.Host
 	}
-	return fmt.Sprintf("%s, %s: %s", mail.Escape(place), e.Stage, saidText(e))
+	said := saidText(e)
+	if _, last, ended := strings.Cut(said, "the last attempt: "); ended { // the lifetime of the other message ended with it
+		said = last
+	}
+	return fmt.Sprintf("%s, %s: %s", mail.Escape(place), e.Stage, said)
 }
 
 // probe prints probes that came to the same, and the tree of the last where it has one.
