@@ -67,7 +67,10 @@ func (s labStory) message(m labMessage) []labLine {
 	for _, report := range m.Reports {
 		list = append(list, s.report(report)...)
 	}
-	slices.SortStableFunc(list, func(a, b labLine) int { return a.at.Compare(b.at) })
+	// The journal of a run has milliseconds: what it has of an attempt must not stand before its beginning.
+	slices.SortStableFunc(list, func(a, b labLine) int {
+		return a.at.Truncate(time.Millisecond).Compare(b.at.Truncate(time.Millisecond))
+	})
 	return list
 }
 

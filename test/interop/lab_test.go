@@ -106,8 +106,12 @@ func TestDocumentOfLabRun(t *testing.T) {
 	w := newWorld(t)
 	w.folder("desk")
 	w.write("desk/shop.toml", []byte(labDocument(t, "scenario")))
-	if r := w.types(t, "desk", labDocument(t, "run")); r.exit != exitDone {
+	r := w.types(t, "desk", labDocument(t, "run"))
+	if r.exit != exitDone {
 		t.Errorf("exit status %d", r.exit)
+	}
+	if _, shop, _ := strings.Cut(r.said, "customers"); strings.Index(shop, "attempt 2") > strings.Index(shop, "a report goes") {
+		t.Error("the report stands before the attempt that it is about")
 	}
 	other := strings.Replace(labDocument(t, "scenario"), "failed 5.1.1", "failed 5.7.1", 1)
 	w.write("desk/shop.toml", []byte(other))
