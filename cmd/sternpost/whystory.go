@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -89,119 +88,6 @@ func (y whyStory) when(t *time.Time) string {
 		return text + " (in " + untilThen(t, y.now) + ")"
 	}
 	return text + " (" + ageOf(t, y.now) + " ago)"
-}
-
-// events prints what happened to the message: each attempt once, with what it came to for each recipient.
-func (y whyStory) events() {
-	shown := map[string]bool{}
-	for i, e := range y.told.Events {
-		at := e.Time.UTC().Format("2006-01-02 15:04:05Z")
-		switch {
-		case e.Kind == "accepted":
-			fmt.Fprintf(y.w, "%s  accepted\n", at)
-		case e.Attempt != nil:
-			if i > 0 {
-				fmt.Fprintln(y.w)
-			}
-			fmt.Fprintf(y.w, "%s  %s\n", at, y.paint.bold(fmt.Sprintf("attempt %d", e.Attempt.Number)))
-			y.tree(*e.Attempt)
-			shown[e.AttemptID] = true
-		case shown[e.AttemptID] && e.AttemptID != "":
-			continue
-		default:
-			fmt.Fprintf(y.w, "%s  %s\n", at, y.paint.kind(e.Kind)(eventText(e)))
-		}
-		if e.Kind == "failed" {
-			y.ended(e)
-		}
-	}
-	if len(y.told.Events) == 0 {
-		fmt.Fprintln(y.w, "  nothing yet")
-	}
-}
-
-// tree prints an attempt, two columns in, and below it its outcomes.
-func (y whyStory) tree(a mail.Attempt) {
-	var b bytes.Buffer
-	inner := story{&b, y.paint, y.verbose}
-	inner.attempt(a)
-	for line := range lines(strings.TrimRight(b.String(), "\n")) {
-		fmt.Fprintf(y.w, "  %s\n", line)
-	}
-	for _, o := range a.Outcomes {
-		fmt.Fprint(y.w, "  ")
-		y.outcome(o)
-	}
-}
-
-// ended says of a failure that no attempt has decided why there is no other.
-func (y whyStory) ended(e console.Event) {
-	if e.Attempt == nil || strings.Contains(e.Reason, "lifetime") {
-		fmt.Fprintf(y.w, "  %s\n", wrapAfter(plain(e.Reason), " ", columns-2, "  "))
-	}
-}
-
-// eventText is an entry that has no tree, in one line.
-func eventText(e console.Event) string {
-	text := kindText(e)
-	if e.Recipient != "" {
-		text = mail.Escape(e.Recipient) + " " + text
-	}
-	if !slices.Contains([]string{"failed", "removed", "changed"}, e.Kind) && e.Reason != "" {
-		text += ": " + plain(e.Reason)
-	}
-	return text
-}
-
-// probes prints the attempts with other mail that kept this one waiting, and the tree of the newest where the message has none of its own.
-func (y whyStory) probes() {
-	if len(y.told.Probes) == 0 {
-		return
-	}
-	fmt.Fprintln(y.w, "\n"+y.paint.faint("Other mail for the same domain was tried for all that waits, without success:"))
-	if n := y.told.MoreProbes; n > 0 {
-		fmt.Fprintf(y.w, "  %s\n", y.paint.faint(fmt.Sprintf("%d times before these:", n)))
-	}
-	for list := y.told.Probes; len(list) > 0; {
-		n := alike(list)
-		y.probe(list[:n])
-		list = list[n:]
-	}
-}
-
-// alike is how many of the first probes came to the same.
-func alike(list []console.Event) int {
-	for i, e := range list {
-		if probeText(e) != probeText(list[0]) {
-			return i
-		}
-	}
-	return len(list)
-}
-
-func probeText(e console.Event) string {
-	place := e.Domain
-	if e.Host != "" {
-		place = e.Host
-	}
-	said := saidText(e)
-	if _, last, ended := strings.Cut(said, "the last attempt: "); ended { // the lifetime of the other message ended with it
-		said = last
-	}
-	return fmt.Sprintf("%s, %s: %s", mail.Escape(place), e.Stage, said)
-}
-
-// probe prints probes that came to the same, and the tree of the last where it has one.
-func (y whyStory) probe(list []console.Event) {
-	first, last := list[0], list[len(list)-1]
-	at := first.Time.UTC().Format("2006-01-02 15:04:05Z")
-	if len(list) > 1 {
-		at += fmt.Sprintf(" until %s, %d times", last.Time.UTC().Format("2006-01-02 15:04:05Z"), len(list))
-	}
-	fmt.Fprintf(y.w, "  %s\n    %s\n", at, wrapAfter(plain(probeText(last)), " ", columns-4, "    "))
-	if last.Attempt != nil {
-		y.tree(*last.Attempt)
-	}
 }
 
 // standing prints where a recipient stands, what comes next, and what to do.
