@@ -44,6 +44,8 @@ func unwrap(diagnostic string) Failure {
 	if place := consequence.FindStringIndex(reply); place != nil && place[0] > 0 {
 		reply = reply[:place[0]]
 	}
+	// What Postfix quotes of a local program is no command of SMTP.
+	reply = strings.Replace(reply, " Command output:", "", 1)
 	if strings.TrimSpace(reply) != "" {
 		f.Lines = []string{reply}
 	}

@@ -24,6 +24,15 @@ func (f fields) typed(name string) (kind, value string) {
 	return strings.ToLower(strings.TrimSpace(kind)), strings.TrimSpace(value)
 }
 
+// host is the name of an MTA. Behind one of the DNS some have a comment (RFC 3464 s2.1.1): Google "mx.example.org (192.0.2.1, the server for the domain example.org.)".
+func (f fields) host(name string) string {
+	kind, host := f.typed(name)
+	if before, _, found := strings.Cut(host, " ("); found && kind == "dns" {
+		return before
+	}
+	return host
+}
+
 // readStatus reads the groups of a status: the first is about the message, each other one about a recipient (RFC 3464 s2.1).
 func (r *Report) readStatus(octets []byte) {
 	groups := splitGroups(octets)
@@ -31,7 +40,7 @@ func (r *Report) readStatus(octets []byte) {
 		return
 	}
 	r.EnvelopeID = groups[0].get(fieldEnvelopeID)
-	_, r.ReportingMTA = groups[0].typed(fieldReportingMTA)
+	r.ReportingMTA = groups[0].host(fieldReportingMTA)
 	r.Received = parseTime(groups[0].get(fieldArrival))
 	for _, group := range groups {
 		if group.get(fieldFinal) != "" || group.get(fieldOriginal) != "" {
@@ -95,7 +104,7 @@ func (f fields) recipient() Recipient {
 		r.OriginalType, r.Original = kind, final // better than nothing
 	}
 	r.Status, _ = mail.ParseStatus(firstWord(f.get(fieldStatus)))
-	_, r.RemoteMTA = f.typed(fieldRemoteMTA)
+	r.RemoteMTA = f.host(fieldRemoteMTA)
 	_, diagnostic := f.typed(fieldDiagnostic)
 	if r.Diagnostic = parseReply(diagnostic); r.Diagnostic.IsZero() {
 		r.Reason = diagnostic

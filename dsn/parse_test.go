@@ -37,7 +37,9 @@ func TestParseStrange(t *testing.T) {
 		"X.400":       {group + "Final-Recipient: X400; /G=Bob/\n", Recipient{OriginalType: "x400", Original: "/G=Bob/"}},
 		"embedded":    {group + "Final-Recipient: utf-8; b\\x{F8}b@example.org\n", Recipient{Final: mail.Address{Local: "bøb", Domain: "example.org"}}},
 		"not a rune":  {group + "Final-Recipient: utf-8; \"b\\x{D800}\"@example.org\n", Recipient{Final: mail.Address{Local: "bx{D800}", Domain: "example.org"}}},
-		"no reply":    {group + "Final-Recipient: rfc822; bob@example.org\nDiagnostic-Code: X-Example; no\n answer\n", Recipient{Final: final, Reason: "no answer"}},
+		"host": {"Reporting-MTA: dns; mx.example.net (of Example)\n\nFinal-Recipient: rfc822; bob@example.org\nRemote-MTA: dns; mx1.example.org (192.0.2.1, the server\n for the domain example.org.)\n",
+			Recipient{Final: final, RemoteMTA: "mx1.example.org"}},
+		"no reply": {group + "Final-Recipient: rfc822; bob@example.org\nDiagnostic-Code: X-Example; no\n answer\n", Recipient{Final: final, Reason: "no answer"}},
 		"remote": {group + "Final-Recipient: rfc822; bob@example.org\nRemote-MTA: DNS;mx1.example.org\nDiagnostic-Code: smtp; 550 no\n\tsuch user\n",
 			Recipient{Final: final, RemoteMTA: "mx1.example.org", Diagnostic: mail.Reply{Code: 550, Lines: []string{"550 no such user"}}}},
 	} {

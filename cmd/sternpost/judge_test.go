@@ -27,6 +27,7 @@ func TestJudgeOfReports(t *testing.T) {
 		"unreached":     {dsn.Recipient{Action: dsn.Failed, Status: mail.Status{4, 4, 1}, Reason: journal.NeverReached + "; the last attempt: connection refused", RemoteMTA: "mx.example.org"}, "expired", "network"},
 		"no DNS":        {dsn.Recipient{Action: dsn.Failed, Status: mail.Status{4, 4, 1}, Reason: journal.NeverReached + "; the last attempt: SERVFAIL"}, "expired", "dns"},
 		"by the reply":  {dsn.Recipient{Action: dsn.Failed, Status: mail.Status{5, 0, 0}, Diagnostic: mail.Reply{Code: 551, Lines: []string{"551 5.1.6 gone"}}}, "bad-mailbox", "bad-mailbox"},
+		"of a program":  {dsn.Recipient{Action: dsn.Failed, Status: mail.Status{5, 1, 1}, Reason: "user unknown. Command output: bob: no such user"}, "bad-mailbox", "bad-mailbox"},
 		"no status":     {dsn.Recipient{Action: dsn.Failed, Diagnostic: said("450 over quota")}, "expired", "mailbox-full"},
 		"by stage":      {dsn.Recipient{Action: dsn.Failed, Reason: "192.0.2.1 failed after I sent the message.", Diagnostic: mail.Reply{Code: 550, Lines: []string{"550 user unknown"}}}, "filtered", "filtered"},
 		"still tried":   {dsn.Recipient{Action: dsn.Delayed, Reason: "The recipient server did not accept our requests to connect."}, "network", "network"},
