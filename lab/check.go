@@ -114,7 +114,7 @@ func (j *judgement) delivered() {
 
 func (j *judgement) timely(at time.Duration) {
 	took := at - j.sent
-	if j.e.Within > 0 && took > j.e.Within || took < j.e.After {
+	if j.e.Within > 0 && took > j.e.Within || j.e.After > 0 && took < j.e.After {
 		j.miss("after %s", showDuration(took))
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"hash/fnv"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -64,8 +66,31 @@ func (j *judge) decide(o smtptest.Occasion) string {
 			return steps
 		}
 	}
+	if steps := j.size(now, o); steps != "" {
+		return steps
+	}
 	j.begin(o)
 	return ""
+}
+
+// sizeParameter is that of MAIL (RFC 1870 s6).
+var sizeParameter = regexp.MustCompile(`(?i) SIZE=(\d{1,18})(?: |$)`)
+
+// size refuses what is bigger than the host takes, when it is announced and when it has come.
+func (j *judge) size(now time.Duration, o smtptest.Occasion) string {
+	most, size := int64(mostContent), o.Size
+	for _, p := range j.behaviour.at(now) {
+		if p.kind == kindSize {
+			most = int64(p.count)
+		}
+	}
+	if match := sizeParameter.FindStringSubmatch(o.Line); o.Verb == "mail" && match != nil {
+		size, _ = strconv.ParseInt(match[1], 10, 64) // as many digits as fit
+	}
+	if size <= most {
+		return ""
+	}
+	return reply{552, "5.3.4", fmt.Sprintf("message too big: %d octets are the most", most)}.steps(false)
 }
 
 // phrase is what one phrase makes of the occasion, which is one of its stage.

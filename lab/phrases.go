@@ -39,7 +39,7 @@ func Phrases() []PhraseHelp {
 		{"starttls wrong name", "with a certificate for another name"},
 		{"starttls self-signed", "with a certificate of its own making"},
 		{"starttls required", "530 to MAIL in clear"},
-		{"size 100000", "offers SIZE with so many octets"},
+		{"size 100000", "offers SIZE with so many octets, refuses what is bigger"},
 		{"without 8BITMIME", "does not offer this extension"},
 	}
 }

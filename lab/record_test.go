@@ -123,6 +123,12 @@ func TestRecordIsBounded(t *testing.T) {
 	if r.written == before {
 		t.Error("what is judged is not written")
 	}
+	r.written = mostEvents + 1
+	before = r.written
+	r.Write(Event{Kind: EventRecipient})
+	if r.written != before {
+		t.Error("something is written beyond all bounds")
+	}
 	if list, err := filepath.Glob(filepath.Join(r.directory, "*.eml")); err != nil || len(list) != mostMessages || !strings.HasSuffix(list[0], "0004.eml") {
 		t.Errorf("%d messages from %s, %v", len(list), list[0], err)
 	}

@@ -9,13 +9,16 @@ import (
 	"sternpost/mail"
 )
 
+// mostContent is how many octets a message has at a host with no other limit.
+const mostContent = 50 << 20
+
 // script is the part of a behaviour that smtptest does by itself: what does not depend on who asks and how often. The rest is in judge.go.
 func (b Behaviour) script(name string, now time.Duration) string {
 	held := b.at(now)
-	lines := []string{"name " + name}
+	lines := []string{"name " + name, fmt.Sprintf("keep first %d", mostContent)}
 	certificate, tls := "valid", true
 	offer := keywords()
-	offer[slices.Index(offer, "SIZE")] = "SIZE 52428800"
+	offer[slices.Index(offer, "SIZE")] = fmt.Sprintf("SIZE %d", mostContent)
 	for _, p := range held {
 		switch p.kind {
 		case kindTarpit:

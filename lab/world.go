@@ -54,8 +54,8 @@ type Option func(*World)
 // Watch tells f every event while it happens, one at a time and in order. The world waits for f, which must not call the world.
 func Watch(f func(Event)) Option { return func(w *World) { w.watch = f } }
 
-// remembered is how many connections and transactions each smtptest server keeps.
-const remembered = 1000
+// remembered is how many connections and transactions each smtptest server keeps. Nobody asks it for them: the world keeps what is told.
+const remembered = 1
 
 // Open starts the scenario at the place; its second 0 is now. The caller closes the world.
 func Open(s Scenario, place Place, options ...Option) (*World, error) {

@@ -103,3 +103,38 @@ func TestLabStreamsJSON(t *testing.T) {
 		t.Errorf("a list is null: %s", text)
 	}
 }
+
+// What must not happen is watched for as long as it can: here until the lab ends.
+func TestLabExpectWatchesForWhatMustNotHappen(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "lab")
+	record, err := lab.NewRecord(directory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrive := func(number int) {
+		record.Write(lab.Event{Number: number, At: time.Now(), Kind: lab.EventMessage, Host: "mx.test", Message: &lab.Received{
+			Number: number, At: time.Now(), Recipients: lab.List{"you@example.test"}, Accepted: true, Reply: lab.Reply{"250 ok"},
+		}})
+	}
+	arrive(1)
+	if err := record.Describe(lab.About{Began: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan int, 1)
+	var out bytes.Buffer
+	go func() {
+		ended <- run([]string{"lab", "expect", "--within", "1h", "--directory", directory, "you@example.test delivered copies 1"}, &shell{ctx: t.Context(), stdout: &out, stderr: &out})
+	}()
+	select { // a slow machine makes this weaker, not wrong
+	case code := <-ended:
+		t.Fatalf("it did not watch: exit status %d, %s", code, out.String())
+	case <-time.After(200 * time.Millisecond):
+	}
+	arrive(2)
+	if err := record.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code := <-ended; code != exitFailed || !strings.Contains(out.String(), "seen: copies 2") {
+		t.Errorf("exit status %d\n%s", code, out.String())
+	}
+}

@@ -16,7 +16,8 @@ type content struct {
 	ended     bool
 	taken     int64 // octets of the wire
 	size      int64
-	drop      bool // count only
+	most      int64 // octets that are kept, all are counted; 0: no limit
+	drop      bool  // count only
 	octets    []byte
 }
 
@@ -81,9 +82,13 @@ func (c *content) chunk() error {
 
 func (c *content) keep(s []byte) {
 	c.size += int64(len(s))
-	if !c.drop {
-		c.octets = append(c.octets, s...)
+	if c.drop {
+		return
 	}
+	if c.most > 0 {
+		s = s[:min(int64(len(s)), c.most-int64(len(c.octets)))]
+	}
+	c.octets = append(c.octets, s...)
 }
 
 // beginning is what rules for the dot are compared with.

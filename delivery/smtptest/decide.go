@@ -21,7 +21,8 @@ type Occasion struct {
 	From     string   // the sender of the open transaction
 	To       []string // its recipients that were accepted so far
 	Accepted int      // contents that this connection brought and that were accepted
-	Content  []byte   // dot: what arrived, not to be changed
+	Content  []byte   // dot: what arrived and is kept, not to be changed
+	Size     int64    // dot: octets that arrived
 }
 
 // WithDecision lets a function decide what a script cannot, because it depends
@@ -50,7 +51,7 @@ func (c *conversation) decided(verb, subject string) *rule {
 	case "mail", "rcpt":
 		o.Address = path(subject)
 	case "dot":
-		o.Line, o.Content = "", c.content.octets
+		o.Line, o.Content, o.Size = "", c.content.octets, c.content.size
 	}
 	if t := c.transaction; t != nil {
 		o.From, o.To = t.From(), t.To()

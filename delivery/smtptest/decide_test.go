@@ -148,6 +148,28 @@ func TestCutResetsAndListensOn(t *testing.T) {
 	})
 }
 
+func TestOnlyTheBeginningOfTheContentIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var size int64
+		n := &Network{}
+		s := n.Serve(t, serverAddr, "keep first 5", WithDecision(func(o Occasion) string { size = o.Size; return "" }))
+		c := dial(t, n)
+		c.greet()
+		c.ask("MAIL FROM:<a@c.test>", "250")
+		c.ask("RCPT TO:<b@mx.test>", "250")
+		c.ask("DATA", "354")
+		c.ask("one\r\ntwo\r\nthree\r\n.", "250")
+		if m := s.Messages()[0]; string(m.Content) != "one\r\n" || m.Size != 17 || size != 17 {
+			t.Errorf("kept %q of %d octets, told of %d", m.Content, m.Size, size)
+		}
+	})
+	for _, wrong := range []string{"keep first", "keep first 0", "keep first x", "keep first 1 2"} {
+		if _, err := ParseScript(wrong); err == nil {
+			t.Errorf("%q is taken", wrong)
+		}
+	}
+}
+
 func TestSetScriptRenewsTheCertificate(t *testing.T) {
 	inBubble(t, "tls valid", func(t *testing.T, s *Server, _ *client) {
 		first := s.Certificate()

@@ -80,6 +80,7 @@
 //	delay VERB 30s               pause before the reply to VERB, whatever it is
 //	keep wire                    record all octets of the client
 //	keep no-content              count the content, do not keep it
+//	keep first N                 count the content, keep its first N octets
 //
 // A section makes the server differ by connection, counted from 1 as accepted:
 //

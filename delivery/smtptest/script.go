@@ -28,6 +28,7 @@ type settings struct {
 	pace        time.Duration            // before each octet of each reply; 0: none
 	delays      map[string]time.Duration // before the replies to a verb
 	dropContent bool
+	mostContent int64 // octets that are kept; 0: no limit
 }
 
 // sameCertificate tells whether both ask for the same certificate.

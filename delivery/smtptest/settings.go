@@ -25,6 +25,9 @@ func (p *parser) setting(word, rest string) error {
 			"drained": func() { s.flushEach = false },
 		})
 	case "keep":
+		if len(args) == 2 && args[0] == "first" {
+			return s.keepFirst(args[1])
+		}
 		return choice(word, rest, map[string]func(){
 			"wire":       func() { s.keepWire = true },
 			"no-content": func() { s.dropContent = true },
@@ -42,6 +45,13 @@ func (p *parser) setting(word, rest string) error {
 		return s.credential(args)
 	}
 	return fmt.Errorf("unknown verb %q", word)
+}
+
+func (s *settings) keepFirst(octets string) (err error) {
+	if s.mostContent, err = parseCount(octets); err == nil && s.mostContent == 0 {
+		err = fmt.Errorf("keep first keeps at least one octet; there is keep no-content")
+	}
+	return err
 }
 
 func oneWord(word string, args []string, into *string) error {

@@ -60,7 +60,8 @@ func (c *conversation) data(line string) error {
 		return c.play(r)
 	}
 	c.ensureTransaction()
-	c.content = &content{wire: c.wire, left: -1, lineStart: true, drop: c.script.settings.dropContent}
+	c.content = c.newContent()
+	c.content.left, c.content.lineStart = -1, true
 	defer c.leaveContent()
 	if err := c.play(r); err != nil {
 		return err
@@ -73,6 +74,10 @@ func (c *conversation) data(line string) error {
 		return nil
 	}
 	return c.dot()
+}
+
+func (c *conversation) newContent() *content {
+	return &content{wire: c.wire, most: c.script.settings.mostContent, drop: c.script.settings.dropContent}
 }
 
 // dot replies to the end of the content.
@@ -136,7 +141,7 @@ func (c *conversation) bdat(line, argument string) error {
 // openChunk makes the content accept size more octets.
 func (c *conversation) openChunk(size int64) {
 	if len(c.transaction.Chunks) == 0 {
-		c.content = &content{wire: c.wire, drop: c.script.settings.dropContent}
+		c.content = c.newContent()
 	} else {
 		c.content = c.chunked
 	}
