@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
@@ -98,6 +99,37 @@ func TestTokensAreChecked(t *testing.T) {
 		err := c.config.Check()
 		if (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c.config, err)
+		}
+	}
+}
+
+// A token that is not configured is nobody's, also not the empty one: with it everybody would administer.
+func TestWhoseToken(t *testing.T) {
+	c := &Console{config: Config{Tokens: []Token{{appToken, "app"}}}}
+	for authorization, want := range map[string]string{
+		"Bearer " + appToken: "app", "bearer " + appToken: "app", "Bearer ": "-", "Bearer": "-", "": "-", " ": "-", appToken: "-", "Basic " + appToken: "-", "Bearer  " + appToken: "-",
+		"Bearer " + appToken + " ": "-",
+	} {
+		user, known := c.userOf(authorization)
+		if !known {
+			user += "-"
+		}
+		if user != want {
+			t.Errorf("%q: %q, want %q", authorization, user, want)
+		}
+	}
+}
+
+// A user's share is given back with each answer.
+func TestSharesAreGivenBack(t *testing.T) {
+	c := &Console{config: Config{Tokens: []Token{{appToken, "app"}}}}
+	answers := c.guarded(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for n := range maxOfUser + 1 {
+		r := httptest.NewRequest("GET", "/v1/messages/1", nil)
+		r.Header.Set("Authorization", "Bearer "+appToken)
+		w := httptest.NewRecorder()
+		if answers.ServeHTTP(w, r); w.Code != 200 {
+			t.Fatalf("request %d of one user after the other: %d", n+1, w.Code)
 		}
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -91,4 +93,41 @@ func TestCrowdThatStalls(t *testing.T) {
 	if response, text := ask(t, &http.Client{Transport: transport}, request); response.StatusCode != 200 {
 		t.Errorf("got %d %s", response.StatusCode, text)
 	}
+}
+
+// Of those who do nothing the one leaves who has done nothing for longest, and who is being answered is not one of them.
+func TestLongestIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(nil, 3)
+		var visits []*visit
+		for range 3 {
+			here, there := net.Pipe()
+			defer there.Close()
+			v := g.admit(here)
+			defer v.Close()
+			visits = append(visits, v)
+			<-time.After(time.Second)
+		}
+		if g.longestIdle() != visits[0] {
+			t.Error("not the first who came")
+		}
+		visits[0].answering(true)
+		if g.longestIdle() != visits[1] {
+			t.Error("who is being answered counts")
+		}
+		visits[0].answering(false) // just now
+		if g.longestIdle() != visits[1] {
+			t.Error("who was answered just now has not waited for longest")
+		}
+		answers := seated(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			if g.longestIdle() != visits[2] {
+				t.Error("within an answer somebody else has done nothing for longest")
+			}
+		}))
+		r := httptest.NewRequest("GET", "/", nil)
+		answers.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(r.Context(), visitKey{}, visits[1])))
+		if visits[1].busy {
+			t.Error("after its answer it still counts as busy")
+		}
+	})
 }

@@ -88,3 +88,28 @@ func TestTriesAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// A name that is not there has no password, whatever its hash would be; one that was taken away while its password was checked is not remembered; and what is kept of a password tells
+// it from those of others.
+func TestStrangersHaveNoPassword(t *testing.T) {
+	a := newAccounts()
+	a.set([]User{cheap("anna", "one")})
+	hash, err := parseHash(cheap("x", "open").Password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.nobody.Store(&hash)
+	if right, err := a.check(t.Context(), "stranger", "open"); right || err != nil || a.recall("stranger", "open") {
+		t.Errorf("a stranger is let in: %v, %v", right, err)
+	}
+	a.set(nil)
+	if a.remember("anna", "one"); a.recall("anna", "one") {
+		t.Error("a user who was taken away is remembered")
+	}
+	if a.mark("anna", "one") == a.mark("berta", "one") || a.mark("ab", "c") == a.mark("a", "bc") {
+		t.Error("two users have the same mark")
+	}
+	if a.mark("anna", "one") == newAccounts().mark("anna", "one") {
+		t.Error("what is kept of a password is the same in each process")
+	}
+}
