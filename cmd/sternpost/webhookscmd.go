@@ -71,7 +71,8 @@ func (p paint) webhook(b *strings.Builder, w console.Webhook, now time.Time) {
 	case "disabled":
 		say("%s: it answered 410 Gone; it is told again after retry, or the next start", p.bad("disabled"))
 	default:
-		say("%s: not taken %s in a row; %s", p.bad(mail.Escape(w.State)), count(w.Failures, "time"), taken)
+		say("%s: not taken %s in a row", p.bad(mail.Escape(w.State)), count(w.Failures, "time"))
+		say("%s", taken)
 	}
 	if w.State != "good" && w.LastError != "" {
 		say("%s", mail.Escape(w.LastError))
