@@ -91,10 +91,11 @@ func (b bounceRows) meaning(e console.Event) string {
 	indent := strings.Repeat(" ", textColumn)
 	if e.Kind != "failed" && e.Kind != "deferred" {
 		text := kindText(e)
-		if e.Kind == "delivered" {
-			text += ": " + saidText(e)
+		if e.Kind != "delivered" {
+			return b.kind(e.Kind)(wrapAfter(plain(text), " ", columns-textColumn, indent))
 		}
-		return b.kind(e.Kind)(wrapAfter(plain(text), " ", columns-textColumn, indent))
+		broken := wrapAfter(text+": "+plain(saidText(e)), " ", columns-textColumn, indent)
+		return b.kind(e.Kind)(text) + broken[len(text):]
 	}
 	name, visible := b.kind(e.Kind)(orDash(e.Category)), len(orDash(e.Category))+len(": ")
 	if e.Hard {

@@ -25,11 +25,12 @@ func paintFor(w io.Writer, environ []string) paint {
 	}))
 }
 
+// in colours text, each of its lines for itself: a pager shows lines, and would forget a colour at their end.
 func (p paint) in(code, text string) string {
 	if !p || text == "" {
 		return text
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return "\x1b[" + code + "m" + strings.ReplaceAll(text, "\n", "\x1b[0m\n\x1b["+code+"m") + "\x1b[0m"
 }
 
 func (p paint) good(text string) string  { return p.in("32", text) }

@@ -122,6 +122,9 @@ func TestColours(t *testing.T) {
 			t.Errorf("%s is %q, want %q", kind, got, want)
 		}
 	}
+	if got := p.bad("one\ntwo"); got != p.bad("one")+"\n"+p.bad("two") {
+		t.Errorf("a colour goes over the end of a line: %q", got)
+	}
 	for state, want := range map[string]string{"delivered": "32", "failed": "31", "held": "33", "pending": "33", "removed": "33"} {
 		got := answersOf(console.Why{About: console.WhyMessage, Standing: []console.Standing{{Recipient: "you@example.test", State: state}}}, time.Now(), true)
 		if !strings.Contains(got, "\x1b["+want+"m") {
