@@ -30,7 +30,7 @@ build: ## build bin/sternpost
 run: build ## run the agent with its queue in ./var: mail comes in at 127.0.0.1:2587
 	STERNPOST_QUEUE_DIRECTORY=$${STERNPOST_QUEUE_DIRECTORY:-var} bin/sternpost serve
 
-demo: build ## see what the agent does: a dead server and its backup, an unknown domain, a greylister; offline, in seconds
+demo: build ## see the agent meet four kinds of trouble: offline, in seconds
 	@bin/sternpost demo
 
 test: ## run the tests

@@ -5,6 +5,9 @@
 // Clients hand it mail, through every door: swaks, msmtp, s-nail, nodemailer, Python's smtplib, Go's net/smtp, PHP's mail(), curl, and what docs/submission.md shows; hostile clients
 // do what they can; nmap looks for an open relay. Behind the agent is a sink of ours then, which counts.
 //
+// What docs/lab.md has an application developer type is typed: the lab and the agent as processes of their own, swaks and nodemailer as the applications, what arrived looked at and asserted;
+// and a Go module outside of this tree tests its own mailer in a world of package lab.
+//
 // Programs that read bounces find in the reports of the agent what its journal says: Sisimai, Mail::DeliveryStatus::BounceParser and flufl.bounce, for 27 kinds of failure.
 // What why, bounces and queue print is read by jq, Miller, csvtool, Python's csv and less.
 //
