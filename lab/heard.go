@@ -68,7 +68,10 @@ func (r *replies) drop(connection int) {
 }
 
 // tell gives the event its number and time, and hands it on.
-func (w *World) tell(e Event) {
+func (w *World) tell(e Event) { w.tellOf(nil, e) }
+
+// tellOf is tell for what happened at a host, which counts it. The list of hosts may not be whole yet.
+func (w *World) tellOf(h *host, e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if e.At.IsZero() {
@@ -85,10 +88,8 @@ func (w *World) tell(e Event) {
 	if e.Kind == EventQuestion {
 		w.questions++
 	}
-	for _, h := range w.hosts {
-		if e.Address == h.Address.String() {
-			h.counted.count(e)
-		}
+	if h != nil {
+		h.counted.count(e)
 	}
 	if w.watch != nil {
 		w.watch(e)
@@ -128,24 +129,28 @@ func (w *World) heard(h *host, seen smtptest.Event) {
 		h.replies.drop(seen.Connection)
 		e.Kind = EventEnded
 	}
-	w.tell(e)
+	w.tellOf(h, e)
 }
 
 func received(e Event, t smtptest.Transaction) *Received {
 	return &Received{
 		At: e.At, Host: e.Host, Address: e.Address, Client: e.Client, Connection: e.Connection,
-		Sender: t.From(), Recipients: t.To(), Subject: Subject(t.Content), TLS: t.TLS, Size: t.Size,
+		Sender: t.From(), Recipients: t.To(), Subject: subject(t.Content), TLS: t.TLS, Size: t.Size,
 		Reply: e.Reply, Accepted: t.ContentAccepted, Content: t.Content,
 	}
 }
 
-// Subject is the decoded subject of a message, empty where it has none or is no message.
-func Subject(content []byte) string {
+// subject is the decoded subject of a message, empty where it has none or is no message.
+func subject(content []byte) string {
 	message, err := mail.ReadMessage(bytes.NewReader(content))
 	if err != nil {
 		return ""
 	}
-	raw := message.Header.Get("Subject")
+	return DecodeSubject(message.Header.Get("Subject"))
+}
+
+// DecodeSubject is a subject without the encoding of RFC 2047; as it is where that cannot be undone.
+func DecodeSubject(raw string) string {
 	if decoded, err := new(mime.WordDecoder).DecodeHeader(raw); err == nil {
 		return decoded
 	}

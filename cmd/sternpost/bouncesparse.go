@@ -107,20 +107,23 @@ func closer(to dsn.Recipient) mail.Status {
 }
 
 // returnedID is the Message-ID of the message that a report returns, without its brackets.
-func returnedID(r dsn.Report) string {
+func returnedID(r dsn.Report) string { return strings.Trim(returnedHeader(r).Get("Message-Id"), "<> ") }
+
+// returnedHeader is the header of the message that a report returns; empty where it returns none that can be read.
+func returnedHeader(r dsn.Report) netmail.Header {
 	if r.Original == nil {
-		return ""
+		return nil
 	}
 	original, err := r.Original()
 	if err != nil {
-		return ""
+		return nil
 	}
 	defer original.Close()
 	message, err := netmail.ReadMessage(original)
 	if err != nil {
-		return ""
+		return nil
 	}
-	return strings.Trim(message.Header.Get("Message-Id"), "<> ")
+	return message.Header
 }
 
 func printParsed(sh *shell, told parsedReport) error {

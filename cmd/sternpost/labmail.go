@@ -22,7 +22,7 @@ func reportsOf(content []byte) []lab.Report {
 	if err != nil {
 		return nil
 	}
-	subject := originalSubject(r)
+	subject := lab.DecodeSubject(returnedHeader(r).Get("Subject"))
 	words, err := letterText(content)
 	if err != nil {
 		words = "" // of a stranger's form; what its fields say is enough
@@ -35,23 +35,6 @@ func reportsOf(content []byte) []lab.Report {
 		})
 	}
 	return list
-}
-
-// originalSubject is the subject of the message that a report returns; empty where there is none.
-func originalSubject(r dsn.Report) string {
-	if r.Original == nil {
-		return ""
-	}
-	original, err := r.Original()
-	if err != nil {
-		return ""
-	}
-	defer original.Close()
-	content, err := io.ReadAll(original)
-	if err != nil {
-		return ""
-	}
-	return lab.Subject(content)
 }
 
 type labListCommand struct{ labPlace }
