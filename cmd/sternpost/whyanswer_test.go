@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,5 +156,48 @@ Other mail for the same domain was tried for all that waits, without success:
 `
 	if got := b.String(); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
+
+// A message of five days has some forty attempts that went alike: they are one line, unless all is asked for. What differs, or stands between, is told.
+func TestAttemptsThatWentAlike(t *testing.T) {
+	at := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
+	try := func(number int, said string) console.Event {
+		a := mail.Attempt{Number: number, Domain: "dead.test", Started: at, Ended: at.Add(time.Duration(number) * time.Millisecond)}
+		a.DNS = []mail.Lookup{{Name: "dead.test", Type: "MX", RCode: mail.RCodeSuccess, Answers: []string{"10 a.test", "20 b.test"}, TTL: time.Duration(number) * time.Minute}}
+		if number%2 == 0 {
+			slices.Reverse(a.DNS[0].Answers)
+		}
+		a.Candidates = []mail.Candidate{{Host: "a.test", Verdict: mail.VerdictDeferred, Stages: []mail.StageRecord{{Stage: mail.StageConnect, Error: said, Took: time.Duration(number)}}}}
+		return console.Event{Time: at.Add(time.Duration(number) * time.Hour), Kind: "deferred", AttemptID: fmt.Sprint(number), Attempt: &a}
+	}
+	further := console.Event{Time: at, Kind: "deferred", Recipient: "second@dead.test", AttemptID: "2"}
+	list := []console.Event{
+		try(1, "refused"), try(2, "refused"), further, try(3, "refused"), try(4, "timeout"), try(5, "timeout"), {Time: at, Kind: "changed", Reason: "held"}, try(6, "timeout"),
+	}
+	told := func(verbose bool) string {
+		var b bytes.Buffer
+		whyStory{story{&b, false, verbose}, console.Why{Events: list}, at, 2}.events()
+		var titles []string
+		for line := range lines(b.String()) {
+			if strings.Contains(line, "attempt") || strings.Contains(line, "the same") || strings.Contains(line, "second@") || strings.Contains(line, "held") {
+				titles = append(titles, strings.TrimSpace(strings.TrimPrefix(line, "2026-11-25 ")))
+			}
+		}
+		return strings.Join(titles, "\n")
+	}
+	want := `10:00:00Z  attempt 1
+11:00:00Z  attempts 2 to 3, the last at 2026-11-25 12:00:00Z:
+the same (--verbose shows each)
+13:00:00Z  attempt 4
+14:00:00Z  attempt 5:
+the same (--verbose shows each)
+09:00:00Z  changed by a person: held
+15:00:00Z  attempt 6`
+	if got := told(false); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if got := told(true); strings.Contains(got, "the same") || strings.Count(got, "attempt") != 6 {
+		t.Errorf("all of it:\n%s", got)
 	}
 }

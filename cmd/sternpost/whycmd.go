@@ -10,7 +10,7 @@ import (
 
 type whyCommand struct {
 	What    string `arg:"" name:"what" help:"The id of a message, its Message-ID in brackets, an address, or a domain."`
-	Verbose bool   `short:"v" help:"Show replies in full, those to EHLO too."`
+	Verbose bool   `short:"v" help:"Show replies in full, those to EHLO too, and attempts that went as the one before."`
 }
 
 func (whyCommand) Help() string {

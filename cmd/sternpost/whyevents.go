@@ -10,33 +10,89 @@ import (
 	"sternpost/mail"
 )
 
-// events prints what happened to the message: each attempt once, with what it came to for each recipient.
+// events prints what happened to the message: each attempt once, with what it came to for each recipient. Attempts that went as the one before did are one line, unless all is asked for.
 func (y whyStory) events() {
+	list := slices.Clone(y.told.Events)
 	shown := map[string]bool{}
-	for i, e := range y.told.Events {
-		at := e.Time.UTC().Format("2006-01-02 15:04:05Z")
-		switch {
-		case e.Kind == "accepted":
-			fmt.Fprintf(y.w, "%s  accepted\n", at)
-		case e.Attempt != nil:
-			if i > 0 {
-				fmt.Fprintln(y.w)
-			}
-			fmt.Fprintf(y.w, "%s  %s\n", at, y.paint.bold(fmt.Sprintf("attempt %d", e.Attempt.Number)))
-			y.tree(*e.Attempt)
-			shown[e.AttemptID] = true
-		case shown[e.AttemptID] && e.AttemptID != "":
-			continue
-		default:
-			fmt.Fprintf(y.w, "%s  %s\n", at, y.paint.kind(e.Kind)(eventText(e)))
+	list = slices.DeleteFunc(list, func(e console.Event) bool { // a further recipient of an attempt, whose outcomes stand below its tree
+		further := e.Attempt == nil && e.AttemptID != "" && shown[e.AttemptID]
+		shown[e.AttemptID] = true
+		return further
+	})
+	for i := 0; i < len(list); {
+		e := list[i]
+		if e.Attempt != nil && i > 0 {
+			fmt.Fprintln(y.w)
 		}
-		if e.Kind == "failed" {
-			y.ended(e)
+		y.event(e)
+		i++
+		if n := y.repeats(e, list[i:]); n > 0 {
+			y.again(list[i : i+n])
+			i += n
 		}
 	}
-	if len(y.told.Events) == 0 {
+	if len(list) == 0 {
 		fmt.Fprintln(y.w, "  nothing yet")
 	}
+}
+
+func (y whyStory) event(e console.Event) {
+	at := e.Time.UTC().Format("2006-01-02 15:04:05Z")
+	switch {
+	case e.Kind == "accepted":
+		fmt.Fprintf(y.w, "%s  accepted\n", at)
+	case e.Attempt != nil:
+		fmt.Fprintf(y.w, "%s  %s\n", at, y.paint.bold(fmt.Sprintf("attempt %d", e.Attempt.Number)))
+		y.tree(*e.Attempt)
+	default:
+		fmt.Fprintf(y.w, "%s  %s\n", at, y.paint.kind(e.Kind)(eventText(e)))
+	}
+	if e.Kind == "failed" {
+		y.ended(e)
+	}
+}
+
+// repeats is how many of the first events are attempts that went as that of e did.
+func (y whyStory) repeats(e console.Event, list []console.Event) int {
+	if y.verbose || e.Attempt == nil {
+		return 0
+	}
+	for i, other := range list {
+		if other.Kind != e.Kind || other.Attempt == nil || !slices.Equal(courseOf(*other.Attempt), courseOf(*e.Attempt)) {
+			return i
+		}
+	}
+	return len(list)
+}
+
+// again tells attempts that went as the one before did.
+func (y whyStory) again(list []console.Event) {
+	first, last := list[0], list[len(list)-1]
+	title, until := fmt.Sprintf("attempt %d", first.Attempt.Number), ""
+	if len(list) > 1 {
+		title = fmt.Sprintf("attempts %d to %d", first.Attempt.Number, last.Attempt.Number)
+		until = ", the last at " + last.Time.UTC().Format("2006-01-02 15:04:05Z")
+	}
+	fmt.Fprintf(y.w, "\n%s  %s%s:\n  the same (--verbose shows each)\n", first.Time.UTC().Format("2006-01-02 15:04:05Z"), y.paint.bold(title), until)
+}
+
+// courseOf is what an attempt asked and was answered, without its times.
+func courseOf(a mail.Attempt) []string {
+	course := []string{string(a.Domain), string(a.Rule)}
+	for _, l := range a.DNS {
+		course = append(course, l.Name, l.Type, string(l.RCode), l.Error, fmt.Sprint(l.Stale))
+		course = append(course, slices.Sorted(slices.Values(l.Answers))...) // servers turn the order
+	}
+	for _, c := range a.Candidates {
+		course = append(course, placeText(c.Host, c.Address, c.Port), string(c.Verdict), c.Reason, c.ClosedBy)
+		for _, stage := range c.Stages {
+			course = append(append(course, string(stage.Stage), stage.Error), stage.Reply.Lines...)
+		}
+	}
+	for _, o := range a.Outcomes {
+		course = append(course, o.Recipient.String(), string(o.Disposition), outcomeText(o), fmt.Sprint(o.InDoubt))
+	}
+	return course
 }
 
 // tree prints an attempt, two columns in, and below it its outcomes.
