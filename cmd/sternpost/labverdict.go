@@ -36,34 +36,43 @@ func hostsTable(b *strings.Builder, r lab.WorldReport, width int) {
 	fmt.Fprintln(b, "\n  A connection that is refused or times out is not seen here.")
 }
 
+// mostVerdicts is how many of those that are met, and of those that are not, are told; JSON has all.
+const mostVerdicts = 10
+
 // verdictsText tells of each expectation whether it is met, and of those that are not what was seen.
 func verdictsText(b *strings.Builder, p paint, verdicts []lab.Verdict) {
-	met, judged := 0, 0
-	for _, v := range verdicts {
-		if v.Met {
-			met++
-		}
-	}
 	if len(verdicts) == 0 {
 		return
 	}
 	fmt.Fprintf(b, "\nExpected:\n\n")
+	times := map[bool]int{}
+	unseen := 0
 	for _, v := range verdicts {
-		mark := p.good("  met     ")
-		if !v.Met {
-			mark = p.bad("  missed  ")
+		if times[v.Met]++; times[v.Met] <= mostVerdicts {
+			verdictText(b, p, v)
 		}
-		const indent = "          "
-		fmt.Fprintf(b, "%s%s\n", mark, wrapAfter(mail.Escape(v.Expectation.Text), " ", columns-len(indent), indent))
-		if !v.Met {
-			fmt.Fprintf(b, "%s%s\n", indent, wrapAfter("seen: "+plain(v.Seen), " ", columns-len(indent), indent))
-		} else if len(v.Unseen) > 0 {
-			judged++
+		if v.Met && len(v.Unseen) > 0 {
+			unseen++
 		}
 	}
-	fmt.Fprintf(b, "\n%d of %s met", met, count(len(verdicts), "expectation"))
-	if judged > 0 {
-		fmt.Fprintf(b, ", %d of them as far as a lab can see: attempts\nand the like are known to the sender alone", judged)
+	if more := max(0, times[true]-mostVerdicts) + max(0, times[false]-mostVerdicts); more > 0 {
+		fmt.Fprintf(b, "  and %d more\n", more)
+	}
+	fmt.Fprintf(b, "\n%d of %s met", times[true], count(len(verdicts), "expectation"))
+	if unseen > 0 {
+		fmt.Fprintf(b, ", %d of them as far as a lab can see: attempts\nand the like are known to the sender alone", unseen)
 	}
 	fmt.Fprintln(b, ".")
+}
+
+func verdictText(b *strings.Builder, p paint, v lab.Verdict) {
+	const indent = "          "
+	mark := p.good("  met     ")
+	if !v.Met {
+		mark = p.bad("  missed  ")
+	}
+	fmt.Fprintf(b, "%s%s\n", mark, wrapAfter(mail.Escape(v.Expectation.Text), " ", columns-len(indent), indent))
+	if !v.Met {
+		fmt.Fprintf(b, "%s%s\n", indent, wrapAfter("seen: "+plain(v.Seen), " ", columns-len(indent), indent))
+	}
 }
