@@ -101,6 +101,9 @@ func TestConsoleWithoutAList(t *testing.T) {
 			t.Errorf("%s: %d %s", method, response.StatusCode, text)
 		}
 	}
+	if response, text := ask(t, client, request(t, "POST", "/v1/webhooks/retry?name=x", "")); response.StatusCode != 404 {
+		t.Errorf("retry: %d %s", response.StatusCode, text)
+	}
 	var list WebhookList
 	_, text := ask(t, client, request(t, "GET", "/v1/webhooks", ""))
 	if err := json.Unmarshal([]byte(text), &list); err != nil || list.Webhooks == nil {

@@ -11,6 +11,7 @@ import (
 
 	"sternpost/dsn"
 	"sternpost/mail"
+	"sternpost/queue"
 )
 
 // expand submits a message from somebody, of whose recipients several took the place of all@us.test.
@@ -105,6 +106,9 @@ func (brokenOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // Of a long message no more is kept for the report than it looks at.
 func TestExpansionOfALongMessage(t *testing.T) {
+	if kept := queue.KeptForReports(10<<20, 1000); kept != dsn.MaxOriginal+1 {
+		t.Errorf("%d octets are kept", kept)
+	}
 	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		s := submission(t, "me@us.test", "a@yes.test")

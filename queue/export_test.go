@@ -10,3 +10,12 @@ func Remembered(q *Queue) int {
 	}
 	return n
 }
+
+// KeptForReports is how much is kept of a content that so many octets are written of, piece by piece.
+func KeptForReports(octets, piece int) int64 {
+	b := &beginning{}
+	for ; octets > 0; octets -= piece {
+		_, _ = b.Write(make([]byte, piece))
+	}
+	return b.Size()
+}

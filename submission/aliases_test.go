@@ -1,7 +1,9 @@
 package submission
 
 import (
+	"errors"
 	"fmt"
+	"net/smtp"
 	"reflect"
 	"strings"
 	"testing"
@@ -130,6 +132,41 @@ func TestExpandedReachesTheQueue(t *testing.T) {
 	if got := desk.messages()[0]; !reflect.DeepEqual(got.Expanded, []mail.Recipient{atHome(many)}) || len(got.Envelope.Recipients) != 2 {
 		t.Errorf("%+v", got.Submission)
 	}
+}
+
+// Over SMTP the queue hears what was expanded for this message, and for no other on the same connection.
+func TestExpandedOverSMTP(t *testing.T) {
+	inBubble(t, nil, func(w *world) {
+		if err := w.desk.Reload(IntakeConfig{Aliases: Aliases{"many": {"a@b.example", "c@d.example"}}}); err != nil {
+			t.Fatal(err)
+		}
+		c, err := smtp.NewClient(w.connect().Conn, hostname)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range []string{"many@" + hostname, "x@y.example"} {
+			if err := errors.Join(c.Mail("a@b.example"), c.Rcpt(to)); err != nil {
+				t.Fatal(err)
+			}
+			out, err := c.Data()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := out.Write([]byte("Subject: x\r\n\r\n")); err != nil {
+				t.Fatal(err)
+			}
+			if err := out.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Quit(); err != nil {
+			t.Fatal(err)
+		}
+		got := w.messages()
+		if addressesOf(got[0].Expanded) != "many@"+hostname || len(got[1].Expanded) != 0 {
+			t.Errorf("%+v, %+v", got[0].Expanded, got[1].Expanded)
+		}
+	})
 }
 
 func TestAliasesThatAreRefused(t *testing.T) {

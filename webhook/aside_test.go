@@ -120,6 +120,9 @@ func TestNothingIsSetAsideInAnOutage(t *testing.T) {
 				if s := n.Status()[0]; len(s.Aside) > 0 || s.State != Failing || s.Told != 0 {
 					t.Errorf("%+v", s)
 				}
+				if tries := len(r.take()); status == 0 && tries > 60 {
+					t.Errorf("%d tries in two days of who cannot be reached", tries)
+				}
 				r.mu.Lock()
 				r.answer, r.got = nil, nil
 				r.mu.Unlock()
