@@ -113,6 +113,13 @@ func TestDocumentOfLabRun(t *testing.T) {
 	if _, shop, _ := strings.Cut(r.said, "customers"); strings.Index(shop, "attempt 2") > strings.Index(shop, "a report goes") {
 		t.Error("the report stands before the attempt that it is about")
 	}
+	if r := w.types(t, "desk", labDocument(t, "own")); r.exit != exitFailed || !strings.Contains(r.said, "0 of 2 expectations met") { // nobody sends
+		t.Errorf("exit status %d", r.exit)
+	}
+	w.write("desk/sternpost.toml", []byte("[queue]\nlifetime = \"2h\"\nbackoff = [\"30m\"]\n"))
+	if r := w.types(t, "desk", labDocument(t, "configured")); r.exit != exitFailed || !strings.Contains(r.said, "in 2h") && !strings.Contains(r.said, "in 1h") {
+		t.Errorf("exit status %d; with this configuration the mail expires within two hours and no delay is told", r.exit)
+	}
 	other := strings.Replace(labDocument(t, "scenario"), "failed 5.1.1", "failed 5.7.1", 1)
 	w.write("desk/shop.toml", []byte(other))
 	if r := w.types(t, "desk", "sternpost lab run ./shop.toml"); r.exit != exitFailed {
