@@ -15,6 +15,8 @@ import (
 type Place interface {
 	// settle makes the DNS server reachable and chooses the port.
 	settle(dns *dnstest.Server) (port uint16, err error)
+	// free says that another port is chosen at each try.
+	free() bool
 	// open lets connections to at come in; silence makes it swallow them. What they return is closed to end that.
 	open(at netip.AddrPort) (net.Listener, error)
 	silence(at netip.AddrPort) (func() error, error)
@@ -64,6 +66,8 @@ func (l *loopback) open(at netip.AddrPort) (net.Listener, error) {
 	return net.Listen("tcp", at.String())
 }
 
+func (l *loopback) free() bool { return l.port == 0 }
+
 func (l *loopback) network() *smtptest.Network { return nil }
 
 // silence listens with a queue for one connection, which it fills itself. The kernel drops every further SYN, so that a client's connect times out, as it
@@ -104,5 +108,7 @@ func (m *memory) silence(at netip.AddrPort) (func() error, error) {
 		return nil
 	}, nil
 }
+
+func (m *memory) free() bool { return false }
 
 func (m *memory) network() *smtptest.Network { return m.n }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"sternpost/delivery/smtptest"
@@ -59,6 +60,16 @@ const remembered = 1
 
 // Open starts the scenario at the place; its second 0 is now. The caller closes the world.
 func Open(s Scenario, place Place, options ...Option) (*World, error) {
+	const tries = 5 // a free port may be taken between our look at it and its use
+	for try := 1; ; try++ {
+		w, err := openAt(s, place, options)
+		if err == nil || try == tries || !place.free() || !errors.Is(err, syscall.EADDRINUSE) {
+			return w, err
+		}
+	}
+}
+
+func openAt(s Scenario, place Place, options []Option) (*World, error) {
 	w := &World{scenario: s, place: place, began: time.Now()}
 	w.changed = sync.NewCond(&w.mu)
 	for _, o := range options {

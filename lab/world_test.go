@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/netip"
 	"net/smtp"
 	"net/textproto"
 	"reflect"
@@ -484,4 +485,37 @@ func sendOnce(ctx context.Context, w *World, to string) error {
 		return err
 	}
 	return trySend(c, "a@c.test", to, []byte("Subject: x\r\n\r\n"))
+}
+
+// unlucky is a place where another program takes the port that was found free, so many times.
+type unlucky struct {
+	Place
+	times int
+}
+
+func (u *unlucky) open(at netip.AddrPort) (net.Listener, error) {
+	if u.times--; u.times >= 0 {
+		return nil, &net.OpError{Op: "listen", Err: syscall.EADDRINUSE}
+	}
+	return u.Place.open(at)
+}
+
+func TestFreePortThatIsTakenMeanwhile(t *testing.T) {
+	s, err := Load("no-mx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := Open(s, &unlucky{Loopback(0, "127.0.0.1:0"), 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := Open(s, &unlucky{Loopback(0, "127.0.0.1:0"), 1000}); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("always taken: %v", err)
+	}
+	if _, err := Open(s, &unlucky{Loopback(2525, "127.0.0.1:0"), 1}); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("a port that was asked for: %v", err)
+	}
 }
