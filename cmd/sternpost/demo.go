@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -57,7 +58,7 @@ func (d demoCommand) Run(sh *shell) error {
 	defer stopPipe()
 	world, err := openDemo(demoScenario)
 	if err != nil {
-		return withCode(exitFailed, fmt.Errorf("the demonstration cannot start: %w", err))
+		return withCode(exitFailed, fmt.Errorf("the demonstration cannot start in %s, where TMPDIR can name another place: %w", os.TempDir(), err))
 	}
 	r := &demonstration{shell: sh, world: world, story: newDemoStory(sh), patience: demoPatience}
 	if sh.json {

@@ -187,7 +187,7 @@ func (w *demoWorld) submit(ctx context.Context, from, to string, content []byte)
 	defer l.Close()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", w.submission)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("the agent cannot be reached; is the loopback interface up? %w", err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
