@@ -72,7 +72,7 @@ type Store interface {
 	Overdue(ctx context.Context, now time.Time, most int) ([]Owed, error)
 
 	// Reports leases the messages whose reports are owed (RecipientState.Owes) and due: nobody holds a lease of the message and all destinations that are
-	// NextInTurn are suspended, or ReportDue has passed. A suspension may be noticed 10 seconds late. Each is one Owed of
+	// NextInTurn are suspended, or ReportDue has passed. Each is one Owed of
 	// the destination ReportWork; its Indices are all recipients that are owed. next is when the earliest of the others is due; zero: there is none.
 	Reports(ctx context.Context, now time.Time, most int) (work []Owed, next time.Time, err error)
 

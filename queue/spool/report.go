@@ -20,8 +20,8 @@ type reports struct {
 	ripe map[queue.ID]struct{}
 	// waiting are those that nobody holds a lease of and that were not ripe, with the destinations where a recipient was due. They ripen when the last of those is suspended.
 	waiting map[queue.ID][]mail.Domain
-	// looked is when those were last looked through.
-	looked uint64
+	// look says that a destination was suspended since those were last looked through.
+	look bool
 	// seen is how far the reports were looked through that were owed at the start, when nobody held anything.
 	seen    []byte
 	seenAll bool
@@ -141,15 +141,12 @@ func (s *Store) takeRipe(rows []row, most int) []row {
 	return rows
 }
 
-// waitsForTurn is how often those that wait are looked through.
-const waitsForTurn = 10 * time.Second
-
 // ripenWaiting finds whose destinations were suspended since. The caller holds mu.
 func (s *Store) ripenWaiting(now uint64) {
-	if now >= s.reports.looked && now-s.reports.looked < uint64(waitsForTurn) {
+	if !s.reports.look {
 		return
 	}
-	s.reports.looked = now
+	s.reports.look = false
 	kept := map[mail.Domain]bool{}
 	for id, list := range s.reports.waiting {
 		if !slices.ContainsFunc(list, func(d mail.Domain) bool { return s.turnComes(kept, d, now) }) {

@@ -56,6 +56,7 @@ func (s *Store) Suspend(ctx context.Context, name mail.Domain, until time.Time) 
 		s.destination(name).known = false
 		err = errors.Join(b.Set(destinationKey(aboutSuspension, name), binary.BigEndian.AppendUint64(nil, at), nil), b.Set(hintKey(at, name), nil, nil))
 		s.floor = min(s.floor, at)
+		s.reports.look = true
 	}
 	if err != nil || b.Empty() {
 		return errors.Join(err, b.Close())
