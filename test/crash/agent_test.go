@@ -135,6 +135,19 @@ allow_addresses = ["127.0.0.0/8"]
 	}
 }
 
+// append adds to the configuration.
+func (h *home) append(t *testing.T, text string) {
+	t.Helper()
+	file, err := os.OpenFile(h.file(), os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = file.WriteString(text)
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (h *home) file() string { return filepath.Join(h.dir, "sternpost.toml") }
 
 // agent is one run of the program.

@@ -4,6 +4,7 @@ package crash
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/smtp"
@@ -14,7 +15,8 @@ import (
 	"sternpost/dsn"
 )
 
-// returns is a book of letters of which two recipients are refused: one at RCPT, one later at the dot. The third takes it. Each letter has a sender of its own, to whom the reports go.
+// returns is a book of letters of which two recipients are refused: one at RCPT, one later at the dot. The third takes it, and the fourth is an alias of two, of whom one is refused. Each letter has
+// a sender of its own, to whom the reports go.
 type returns struct {
 	mu       sync.Mutex
 	answered []string // senders who heard 250
@@ -29,13 +31,48 @@ func (b *returns) send(address, prefix string) {
 		b.tried = append(b.tried, sender)
 		b.mu.Unlock()
 		text := []byte("From: <" + sender + ">\r\nSubject: " + sender + "\r\n\r\ntext\r\n")
-		if err := smtp.SendMail(address, nil, sender, []string{"x@a.test", "x@c.test", "x@e.test"}, text); err != nil {
+		if err := handBack(address, sender, text); err != nil {
 			return
 		}
 		b.mu.Lock()
 		b.answered = append(b.answered, sender)
 		b.mu.Unlock()
 	}
+}
+
+// team is an alias; its sender wants to hear of success.
+const team = "team@g.test"
+
+// handBack hands a letter in. Package smtp knows no NOTIFY.
+func handBack(address, sender string, text []byte) error {
+	c, err := smtp.Dial(address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := errors.Join(c.Hello("client.test"), c.Mail(sender)); err != nil {
+		return err
+	}
+	for _, to := range []string{"<x@a.test>", "<x@c.test>", "<x@e.test>", "<" + team + "> NOTIFY=SUCCESS,FAILURE"} {
+		id, err := c.Text.Cmd("RCPT TO:%s", to)
+		if err != nil {
+			return err
+		}
+		c.Text.StartResponse(id)
+		_, _, err = c.Text.ReadResponse(250)
+		c.Text.EndResponse(id)
+		if err != nil {
+			return err
+		}
+	}
+	out, err := c.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := out.Write(text); err != nil {
+		return err
+	}
+	return out.Close() // the answer to it decides
 }
 
 // told counts the reports about each failure, by sender and recipient. A report that arrives twice, since we were killed behind the 250 of its host, is one.
@@ -61,11 +98,11 @@ func (w *world) told(t *testing.T) (count map[string]int, reports int) {
 	return count, len(seen)
 }
 
-// failures are what the reports must tell of.
+// failures are what the reports must tell of, and that the alias was expanded.
 func failures(senders []string) []string {
 	var list []string
 	for _, s := range senders {
-		list = append(list, s+" x@a.test", s+" x@c.test")
+		list = append(list, s+" x@a.test", s+" x@c.test", s+" "+team, s+" y@a.test")
 	}
 	return list
 }
@@ -82,6 +119,7 @@ func TestKillAmongBounces(t *testing.T) {
 		}
 	}
 	h.configure(t, w)
+	h.append(t, "[aliases]\n\""+team+"\" = [\"y@a.test\", \"y@e.test\"]\n")
 	book := &returns{}
 	random := rand.New(rand.NewPCG(seed, 7))
 	for n := range rounds {
@@ -119,5 +157,5 @@ func TestKillAmongBounces(t *testing.T) {
 	if len(told) > 0 {
 		t.Errorf("reports about nothing that failed: %v", told)
 	}
-	t.Logf("%d kills, %d messages accepted with 2 failures each, %d reports: one for each failure", rounds, len(book.answered), reports)
+	t.Logf("%d kills, %d messages accepted with 3 failures and an alias each, %d reports: each failure and each alias is told of once", rounds, len(book.answered), reports)
 }
