@@ -93,6 +93,9 @@ func TestDocumentOfTheLab(t *testing.T) {
 	if files, err := filepath.Glob(filepath.Join(w.dir, "desk/received/*.eml")); err != nil || len(files) != 2 {
 		t.Errorf("saved: %v %v", files, err)
 	}
+	if r := w.types(t, "desk", labDocument(t, "probe")); r.exit != 1 || !strings.Contains(r.said, "host-down") {
+		t.Errorf("the probe has the exit status %d", r.exit)
+	}
 	agent.stop()
 	ends.stop()
 	ends.tell()
