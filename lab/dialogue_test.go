@@ -161,7 +161,7 @@ func TestBehavioursAtTheWire(t *testing.T) {
 		"endless line":                       "connect\nflood xxxx",
 		"502 at ehlo":                        "connect\n< 220\n> EHLO c.test\n< 502 5.5.1",
 		"451 at mail":                        "connect\n" + hello + "> MAIL FROM:<a@c.test>\n< 451 4.3.0 try again later",
-		"550 for bad@.*":                     "connect\n" + ready + "> RCPT TO:<bad@mx.test>\n< 550 5.1.1 no such user here",
+		"550 for bad@.*":                     "connect\n" + ready + "> RCPT TO:<Bad@mx.test>\n< 550 5.1.1 no such user here\n> RCPT TO:<notbad@mx.test>\n< 250",
 		"550 for all but b@.*":               "connect\n" + ready + "> RCPT TO:<c@mx.test>\n< 550 5.1.1 no such user here",
 		"450 for all":                        "connect\n" + begun + "> RCPT TO:<b@mx.test>\n< 450 4.2.0 mailbox busy",
 		"550 for 100 percent":                "connect\n" + begun + "> RCPT TO:<b@mx.test>\n< 550 5.1.1",

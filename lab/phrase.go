@@ -55,7 +55,7 @@ type reply struct {
 
 // who is the part of the recipients that a reply is for; the zero value is all of them.
 type who struct {
-	pattern *regexp.Regexp // of the whole address
+	pattern *regexp.Regexp // of the whole address, in any case
 	not     bool           // those that do not match
 	percent int
 }

@@ -111,7 +111,7 @@ func (w *who) parse(r *reader) (err error) {
 	if text == "" {
 		return fmt.Errorf("for whom? As in: for bad@.*, for 20 percent, for all but you@.*")
 	}
-	w.pattern, err = regexp.Compile("^(?:" + text + ")$")
+	w.pattern, err = regexp.Compile("(?i)^(?:" + text + ")$")
 	if err != nil {
 		return fmt.Errorf("%q is not a regular expression: %w", text, err)
 	}

@@ -519,3 +519,17 @@ func TestFreePortThatIsTakenMeanwhile(t *testing.T) {
 		t.Errorf("a port that was asked for: %v", err)
 	}
 }
+
+func TestHostWithAnIPv6Address(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := NewAt(t, "title = 'six'\nzone = 'mx.test. AAAA ::1'\n[[host]]\naddress = '::1'\nbehaviour = ['greylist for 1m']", Memory(&smtptest.Network{}, 25))
+		if err := trySend(dialHost(t, w.World, "mx.test"), "a@c.test", "b@mx.test", nil); codeOfError(err) != 450 {
+			t.Errorf("at first: %v", err)
+		}
+		time.Sleep(time.Minute)
+		send(t, dialHost(t, w.World, "mx.test"), "a@c.test", "b@mx.test", []byte("hi\r\n"))
+		if got := w.Messages(); len(got) != 1 || got[0].Address != "::1" {
+			t.Errorf("messages %+v", got)
+		}
+	})
+}

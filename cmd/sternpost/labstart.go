@@ -110,13 +110,10 @@ func (l labStartCommand) run(ctx context.Context, sh *shell, s lab.Scenario) (er
 	if err == nil {
 		<-ctx.Done()
 	}
-	err = errors.Join(err, world.Close(), record.Err(), record.Close())
-	if err != nil {
-		return err
-	}
+	err = errors.Join(err, world.Close())
 	told := world.Report()
-	if err := live.report(told); err != nil {
-		return err
+	if err = errors.Join(err, live.report(told), record.Err(), record.Close()); err != nil {
+		return withCode(exitAgain, err)
 	}
 	if !told.Met() {
 		return quietly(exitFailed)
