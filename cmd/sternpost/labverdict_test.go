@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -34,5 +36,27 @@ func TestVerdictsFitAScreen(t *testing.T) {
 		if len(line) > columns {
 			t.Errorf("%d columns: %s", len(line), line)
 		}
+	}
+}
+
+func TestUsualDirectoryOfALabIsOurs(t *testing.T) {
+	for name, prepare := range map[string]func(path string) error{
+		"":               func(string) error { return nil },
+		"open to others": func(path string) error { return os.Mkdir(path, 0o755) },
+		"a link":         func(path string) error { return os.Symlink(t.TempDir(), path) },
+		"a file":         func(path string) error { return os.WriteFile(path, nil, 0o600) },
+	} {
+		runtime := t.TempDir()
+		t.Setenv("XDG_RUNTIME_DIR", runtime)
+		if err := prepare(filepath.Join(runtime, "sternpost-lab")); err != nil {
+			t.Fatal(err)
+		}
+		path, err := labPlace{}.own()
+		if (err == nil) != (name == "") || err == nil && path != filepath.Join(runtime, "sternpost-lab") {
+			t.Errorf("%s: %q, %v", name, path, err)
+		}
+	}
+	if path, err := (labPlace{Directory: "mine"}).own(); path != "mine" || err != nil {
+		t.Errorf("a directory that was named: %q, %v", path, err)
 	}
 }
