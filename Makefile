@@ -55,8 +55,9 @@ interop: ## real mail servers and clients, hostile ones, nmap (Debian, npm, root
 crash: ## kill the agent, cut its power, fail and fill its disk; nothing may be lost (the disks need root)
 	ROUNDS=$(ROUNDS) SEED=$(SEED) $(GO) test -tags crash -count=1 -timeout 60m -v ./test/crash/...
 
-bench: ## allocations, a comparison with Postfix, a deep queue and tarpits with their limits, the doors, questions under load (Debian, root; see test/bench)
+bench: ## allocations, five days in the lab, a comparison with Postfix, a deep queue and tarpits with their limits, the doors, questions under load (Debian, root; see test/bench)
 	$(GO) test -run '^$$' -bench . -benchmem ./delivery/...
+	$(GO) test -run '^$$' -bench LabRunFiveDays ./cmd/sternpost
 	test/interop/setup.sh
 	$(GO) run -tags bench ./test/bench -many $(MANY) -many-postfix
 	$(GO) run -tags bench ./test/bench -depth $(DEPTH) -tarpits $(TARPITS)

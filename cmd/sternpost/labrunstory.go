@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,32 +15,6 @@ import (
 type labStory struct {
 	story
 	told labReport
-}
-
-func (s labStory) print() error {
-	var b bytes.Buffer
-	out := s.w
-	s.w = &b
-	fmt.Fprintln(s.w, s.paint.bold(mail.Escape(s.told.Title)))
-	about := fmt.Sprintf("%s, seed %d; times count from %s.", plain(s.told.Scenario), s.told.Seed, s.told.Started.Format("2006-01-02 15:04:05Z"))
-	fmt.Fprintln(s.w, s.paint.faint(wrapAfter(about, " ", columns, "")))
-	if s.told.about != "" {
-		fmt.Fprintln(s.w)
-		for line := range lines(s.told.about) {
-			fmt.Fprintln(s.w, plain(line))
-		}
-	}
-	for _, m := range s.told.Messages {
-		title := fmt.Sprintf("%d. from <%s> to %s", m.number, mail.Escape(m.Sender), recipientsText(m))
-		fmt.Fprintf(s.w, "\n%s\n", s.paint.bold(wrapAfter(title, " ", columns, "   ")))
-		for _, l := range s.message(m) {
-			l.print(s.w, s.told.Started)
-		}
-	}
-	s.expectations()
-	s.totals()
-	_, err := out.Write(b.Bytes())
-	return err
 }
 
 func recipientsText(m labMessage) string {
@@ -61,7 +34,7 @@ func (s labStory) message(m labMessage) []labLine {
 	}
 	for _, e := range withoutAttempt(m.Events) {
 		l := labLine{at: e.Time}
-		l.add("", s.outcomeOf(e, true))
+		s.outcome(&l, "", e, true)
 		list = append(list, l)
 	}
 	for _, report := range m.Reports {
@@ -82,7 +55,8 @@ func (s labStory) door(m labMessage) labLine {
 	}
 	for _, r := range m.Recipients {
 		if r.Attempts == 0 && r.Disposition == string(mail.Failed) {
-			l.add("  ", mail.Escape(r.Recipient)+" "+s.paint.bad("refused at the door")+": "+plain(r.Reason))
+			l.add("  ", mail.Escape(r.Recipient)+" refused at the door: "+plain(r.Reason))
+			l.mark("refused at the door", s.paint.bad)
 		}
 	}
 	return l
@@ -95,7 +69,8 @@ func (s labStory) report(report labMessage) []labLine {
 	if len(report.says) > 0 {
 		text += ": " + strings.Join(report.says, ", ")
 	}
-	l.add("", s.paint.wait(text))
+	l.add("", text)
+	l.mark("a report", s.paint.wait)
 	list := []labLine{l}
 	if r := report.Recipients; len(r) == 1 && r[0].Attempts == 1 && r[0].Disposition == string(mail.Delivered) {
 		return list
@@ -120,7 +95,8 @@ func (s labStory) tries(row []*try, several bool) []labLine {
 		if several {
 			title += " for " + plain(string(first.tree.Domain))
 		}
-		l.add("", s.paint.bold(title)+tookText(first.tree))
+		l.add("", title+tookText(first.tree))
+		l.mark(title, s.paint.bold)
 		l.text = append(l.text, s.tale(first)...)
 		list = append(list, l)
 		if last > i {
@@ -151,7 +127,8 @@ func (s labStory) alike(row []*try, several bool) labLine {
 	if several {
 		title += " for " + plain(string(first.tree.Domain))
 	}
-	l.add("", s.paint.bold(title)+rest+": the same")
+	l.add("", title+rest+": the same")
+	l.mark(title, s.paint.bold)
 	return l
 }
 
@@ -164,21 +141,25 @@ func (s labStory) tale(t *try) []string {
 		return slices.Collect(lines(strings.TrimRight(b.String(), "\n")))
 	}
 	for _, c := range t.tree.Candidates {
-		for _, text := range s.candidateTexts(c) {
+		for _, text := range candidateTexts(c) {
 			l.add("  ", placeText(c.Host, c.Address, 0)+": "+text)
+			l.mark(tookIt, s.paint.good)
 		}
 	}
 	for _, e := range t.events {
-		l.add("  ", s.outcomeOf(e, len(t.tree.Candidates) == 0))
+		s.outcome(&l, "  ", e, len(t.tree.Candidates) == 0)
 	}
 	return l.text
 }
 
+// tookIt is said of the host that has the message.
+const tookIt = "took it"
+
 // candidateTexts are the things that a host said which decided something; none where it was not needed.
-func (s labStory) candidateTexts(c mail.Candidate) []string {
+func candidateTexts(c mail.Candidate) []string {
 	switch c.Verdict {
 	case mail.VerdictSkipped:
-		return []string{s.paint.faint("skipped: " + plain(c.Reason))}
+		return []string{"skipped: " + plain(c.Reason)}
 	case mail.VerdictUnreached:
 		return nil
 	}
@@ -196,7 +177,7 @@ func (s labStory) candidateTexts(c mail.Candidate) []string {
 		case stage.Reply.Code >= 400:
 			text = "at " + string(stage.Stage) + ": " + stage.Reply.String()
 		case stage.Stage == mail.StageDot:
-			text = s.paint.good("took it: ") + stage.Reply.String()
+			text = tookIt + ": " + stage.Reply.String()
 		}
 		if text != "" && !slices.Contains(list, text) {
 			list = append(list, text)
@@ -208,67 +189,20 @@ func (s labStory) candidateTexts(c mail.Candidate) []string {
 	return list
 }
 
-// outcomeOf is what an attempt came to for a recipient. Why is said of a failure, and where no host has said it.
-func (s labStory) outcomeOf(e console.Event, why bool) string {
-	word := map[string]string{
-		string(mail.Delivered): s.paint.good(e.Kind), string(mail.Failed): s.paint.bad(e.Kind), string(mail.Deferred): s.paint.wait(e.Kind),
-	}[e.Kind]
-	text := strings.TrimSpace(mail.Escape(e.Recipient) + " " + cmp.Or(word, plain(e.Kind)))
+// outcome tells what became of a recipient. Why, is said of a failure, and where no host has said it.
+func (s labStory) outcome(l *labLine, margin string, e console.Event, why bool) {
+	text := strings.TrimSpace(mail.Escape(e.Recipient) + " " + plain(e.Kind))
 	if e.InDoubt {
 		text += ", in doubt"
 	}
 	if e.Kind == string(mail.Failed) || why {
 		text += ": " + plain(e.Reason)
 	}
-	return text
-}
-
-// expectations prints which hold, and of those that do not what was seen.
-func (s labStory) expectations() {
-	if len(s.told.Expectations) == 0 {
-		return
+	l.add(margin, text)
+	colours := map[string]func(string) string{
+		string(mail.Delivered): s.paint.good, string(mail.Failed): s.paint.bad, string(mail.Deferred): s.paint.wait,
 	}
-	fmt.Fprintf(s.w, "\n%s\n", s.paint.bold("Expected"))
-	for _, e := range s.told.Expectations {
-		word := s.paint.good("yes")
-		if !e.Met {
-			word = s.paint.bad("NO ")
-		}
-		fmt.Fprintf(s.w, "  %s  %s\n", word, wrapAfter(mail.Escape(e.Expectation), " ", columns-7, strings.Repeat(" ", 9)))
-		if !e.Met || s.verbose {
-			fmt.Fprintf(s.w, "       %s\n", wrapAfter("seen: "+plain(e.Seen), " ", columns-7, strings.Repeat(" ", 9)))
-		}
+	if colour := colours[e.Kind]; colour != nil {
+		l.mark(plain(e.Kind), colour)
 	}
-}
-
-// totals prints the last lines.
-func (s labStory) totals() {
-	r := s.told
-	held := 0
-	for _, e := range r.Expectations {
-		if e.Met {
-			held++
-		}
-	}
-	fmt.Fprintf(s.w, "\n%s in %s: %d delivered, %d failed, %d waiting; %s, %s.\n", count(len(r.Messages), "message"), labSpan(r.lasted()),
-		r.Delivered, r.Failed, r.Deferred, count(r.Attempts, "attempt"), count(r.Reports, "report"))
-	if r.LeftOut > 0 {
-		fmt.Fprintf(s.w, "The last %s did not fit and are not told.\n", count(r.LeftOut, "event"))
-	}
-	switch all := len(r.Expectations); {
-	case all == 0:
-		fmt.Fprintln(s.w, "The scenario expects nothing.")
-	case held == all:
-		fmt.Fprintln(s.w, s.paint.good(allHeld(all)))
-	default:
-		fmt.Fprintln(s.w, s.paint.bad(fmt.Sprintf("Of %s, %d did not come true.", count(all, "expectation"), all-held)))
-	}
-}
-
-// allHeld says that all expectations hold.
-func allHeld(all int) string {
-	if all == 1 {
-		return "What was expected came true."
-	}
-	return fmt.Sprintf("%d of %d expectations came true.", all, all)
 }

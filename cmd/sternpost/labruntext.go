@@ -15,6 +15,7 @@ import (
 type labLine struct {
 	at   time.Time
 	text []string
+	last int // where the text begins that was added last
 }
 
 const (
@@ -26,7 +27,18 @@ const (
 func (l *labLine) add(margin, text string) {
 	edge := strings.Repeat(" ", labEdge)
 	broken := wrapAfter(edge+margin+text, " ", columns, edge+margin+"  ")
+	l.last = len(l.text)
 	l.text = append(l.text, strings.Split(broken, "\n")...)
+}
+
+// mark colours a word of the text that was added last. That comes after the breaking, which counts what is printed.
+func (l *labLine) mark(word string, colour func(string) string) {
+	for i := l.last; i < len(l.text); i++ {
+		if strings.Contains(l.text[i], word) {
+			l.text[i] = strings.Replace(l.text[i], word, colour(word), 1)
+			return
+		}
+	}
 }
 
 func (l labLine) print(w io.Writer, start time.Time) {
