@@ -97,6 +97,7 @@ func (s *Store) takeReports(now uint64, most int) (rows []row, next time.Time, e
 	if err != nil {
 		return nil, time.Time{}, err
 	}
+	s.tryAgain(queue.ReportWork, now)
 	s.ripenWaiting(now)
 	rows = s.takeRipe(nil, most)
 	ok := it.First()
@@ -183,40 +184,92 @@ func (s *Store) takeFirst(it *pebble.Iterator, rows []row, most int) []row {
 	return rows
 }
 
-// loadReport reads the message of a report. One that is not due waits while a recipient is next in turn: it comes back when that attempt ends, or its destination is suspended.
+// loadReport reads the message of a report; false: there is none for now. What leads to none is mended, as for attempts: see load.
 func (s *Store) loadReport(r row, now uint64) (queue.Owed, bool) {
 	s.mu.Lock()
 	own := s.messages[r.id]
 	s.mu.Unlock()
+	o, ripe, err := s.loadOwing(own, r, now)
+	switch {
+	case err == nil:
+		return o, ripe
+	case pebble.IsCorruptionError(err):
+		s.postpone(r, never, err)
+	case errors.Is(err, queue.ErrNotFound), beyondRepair(err):
+		s.mendReport(own, r, err)
+	case errors.Is(err, errNobodyWaits):
+		s.mu.Lock()
+		s.release(r)
+		s.mu.Unlock()
+	default:
+		s.postpone(r, now+readAgain, err)
+	}
+	return queue.Owed{}, false
+}
+
+// mendReport takes what leads to a report away that is not to be had any more.
+func (s *Store) mendReport(own *message, r row, trouble error) {
+	if err := s.forgetReports(r.id); err != nil {
+		s.log.Error("the index of owed reports cannot be mended", zap.Stringer("id", r.id), zap.Error(err))
+	}
+	if beyondRepair(trouble) {
+		s.mend(own, r, trouble)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.release(r)
+}
+
+// forgetReports takes all that leads to reports about a message out of the index.
+func (s *Store) forgetReports(id queue.ID) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kindReport}, UpperBound: []byte{kindReport + 1}})
+	if err != nil {
+		return err
+	}
+	b := s.db.NewBatch()
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		if _, found, fits := parseReport(it.Key()); fits && found == id {
+			err = b.Delete(it.Key(), nil)
+		}
+	}
+	if err = errors.Join(err, it.Close()); err != nil || b.Empty() {
+		return errors.Join(err, b.Close())
+	}
+	return s.commit(b, pebble.NoSync) // what a crash undoes is done again
+}
+
+// loadOwing reads the message of a report. One that is not due waits while a recipient is next in turn: it comes back when that attempt ends, or its destination is suspended.
+func (s *Store) loadOwing(own *message, r row, now uint64) (o queue.Owed, ripe bool, err error) {
 	own.writing.Lock()
 	defer own.writing.Unlock()
-	err := s.readWhole(own, r.id)
+	if err := s.readWhole(own, r.id); err != nil {
+		return o, false, err
+	}
 	var indices []int
 	for i, state := range own.states {
-		if err == nil && state.Owes() {
+		if state.Owes() {
 			indices = append(indices, i)
 		}
 	}
+	if len(indices) == 0 { // within writing: nobody comes to owe one meanwhile
+		return o, false, errors.Join(errNobodyWaits, s.forgetReports(r.id))
+	}
 	var waits []mail.Domain // for these
-	if err == nil && nanos(queue.ReportDue(own.states)) > now {
+	if nanos(queue.ReportDue(own.states)) > now {
 		known := map[mail.Domain]bool{}
 		waits = queue.NextInTurn(own.Submission, own.states, moment(now))
 		waits = slices.DeleteFunc(waits, func(d mail.Domain) bool { return !s.turnComes(known, d, now) })
 	}
-	if len(indices) > 0 && len(waits) == 0 {
-		return own.owe(s, r, indices), true
-	}
-	if err != nil && !errors.Is(err, queue.ErrNotFound) {
-		s.log.Error("a message that owes a report cannot be read", zap.Stringer("id", r.id), zap.Error(err))
+	if len(waits) == 0 {
+		return own.owe(s, r, indices), true, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(own.rows) == 1 {
 		own.owes = false // not ripe for its own sake
-		if len(indices) > 0 {
-			s.reports.waiting[r.id] = waits
-		}
+		s.reports.waiting[r.id] = waits
 	}
 	s.release(r)
-	return queue.Owed{}, false
+	return o, false, nil
 }
