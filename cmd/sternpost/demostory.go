@@ -177,7 +177,7 @@ func (d *demoStory) recap(told demonstrated) {
 func (d *demoStory) ending(w *demoWorld, keep bool) {
 	fmt.Fprintln(d.w)
 	if !keep {
-		d.paragraph(0, "All of it is stopped now. sternpost demo --keep leaves the agent running, at "+w.submission+" for SMTP and with its console at "+w.consoleURL()+", until Ctrl-C.")
+		d.paragraph(0, "All of it is stopped now. "+os.Args[0]+" demo --keep leaves the agent running, at "+w.submission+" for SMTP and with its console at "+w.consoleURL()+", until Ctrl-C.")
 		return
 	}
 	d.paragraph(0, "The agent runs on until Ctrl-C stops it. Mail comes in by SMTP at "+w.submission+"; the domains are those above. What becomes of it is told here. To look around, in another terminal:")
