@@ -206,7 +206,9 @@ func playDemo(t *testing.T, scenario string, patience time.Duration) (told strin
 var different = regexp.MustCompile(`\b[0-9][0-9a-z]{12}\b|[0-9]+\.[0-9]+s|127\.0\.0\.1:[0-9]+|\S+ demo --keep`)
 
 // sameWords is text without what is different.
-func sameWords(text string) string { return different.ReplaceAllString(strings.Join(strings.Fields(text), " "), "*") }
+func sameWords(text string) string {
+	return different.ReplaceAllString(strings.Join(strings.Fields(text), " "), "*")
+}
 
 // What the README shows of the story is what is told; what it leaves out it says in brackets. How the commands tell it is theirs.
 func TestReadmeShowsTheDemo(t *testing.T) {
