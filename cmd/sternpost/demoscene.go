@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,12 +76,12 @@ func (r *demonstration) play(ctx context.Context, number int, s scene) (*played,
 		p.Message = found[1]
 	}
 	r.story.said = said
-	ends := demoEnd{message: p.Message}
+	ends := demoEnd{message: p.Message, to: to}
 	if err := r.awaits(ctx, &ends); err != nil {
 		return p, err
 	}
-	p.fate, p.End = ends.fate(number, to), ends.text()
-	if ends.reported.Kind == journal.Delivered {
+	p.fate, p.End = ends.fate(number), ends.text()
+	if ended(&ends.reported) == mail.Delivered {
 		err = r.read(p, from)
 	}
 	return p, err
@@ -141,46 +140,55 @@ func (r *demonstration) judge() error {
 // demoEnd notices when a message to one recipient has come to its end, its report included, and keeps what it came to.
 type demoEnd struct {
 	message  string
-	last     journal.Entry
-	attempts int
-	report   string        // the id of the report about it
-	reported journal.Entry // what became of that
+	to       mail.Address
+	account  record // of the message
+	report   string // the id of the report about it
+	reported record
 }
 
 // reached is called with each entry of the journal.
 func (d *demoEnd) reached(e journal.Entry) bool {
 	about, isReport := strings.CutPrefix(e.Reason, journal.ReportsAbout)
-	final := e.Kind == journal.Delivered || e.Kind == journal.Failed
 	switch {
 	case e.Kind == journal.Accepted && isReport && about == d.message:
 		d.report = e.Message
-	case e.Message == d.message && (final || e.Kind == journal.Deferred):
-		d.last = e
-		d.attempts++
-	case d.report != "" && e.Message == d.report && final:
-		d.reported = e
+	case e.Message == d.message:
+		d.account.judge(e)
+	case e.Message == d.report:
+		d.reported.judge(e)
 	}
-	return d.last.Kind == journal.Delivered || d.last.Kind == journal.Failed && d.reported.Kind != ""
+	return ended(&d.account) == mail.Delivered || ended(&d.account) == mail.Failed && ended(&d.reported) != ""
 }
 
-// fate is the agent's account of the recipient, but for what was reported.
-func (d *demoEnd) fate(number int, to mail.Address) lab.Fate {
-	return lab.Fate{
-		Message: number, Recipient: to, Disposition: cmp.Or(mail.Disposition(d.last.Kind), mail.Deferred), Expired: d.last.Expired(), Host: d.last.Host,
-		Attempts: d.attempts, Status: d.last.Status, Text: d.last.Reason, InDoubt: d.last.InDoubt, At: d.last.Cursor.Time,
+// ended is what the only recipient of a message came to; empty: he waits.
+func ended(r *record) mail.Disposition {
+	if len(r.fates) == 0 || r.fates[0].Disposition == mail.Deferred {
+		return ""
 	}
+	return r.fates[0].Disposition
+}
+
+// fate is the agent's account of the recipient, the number-th of the scenario, but for what was reported.
+func (d *demoEnd) fate(number int) lab.Fate {
+	f := lab.Fate{Recipient: d.to, Disposition: mail.Deferred}
+	if known := d.account.fate(d.to); known != nil {
+		f = known.Fate
+	}
+	f.Message = number
+	return f
 }
 
 // text is the same in few words.
 func (d *demoEnd) text() string {
-	text := cmp.Or(string(d.last.Kind), "nothing")
-	if d.last.Kind == journal.Delivered {
-		text += " by " + d.last.Host
+	f := d.fate(0)
+	text := string(f.Disposition)
+	if f.Disposition == mail.Delivered {
+		text += " by " + f.Host
 	}
-	if d.attempts > 1 {
-		text += fmt.Sprintf(" at attempt %d", d.attempts)
+	if f.Attempts > 1 {
+		text += fmt.Sprintf(" at attempt %d", f.Attempts)
 	}
-	if d.reported.Kind == journal.Delivered {
+	if ended(&d.reported) == mail.Delivered {
 		text += ", the sender has a report"
 	}
 	return text
