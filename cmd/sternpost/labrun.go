@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -20,7 +21,7 @@ func (labRunCommand) Help() string {
 
 The same scenario and seed give the same report, to the last octet. The configuration is not read, unless --config or STERNPOST_CONFIG names one: then the agent has that, but for what leads it into the lab. What the scenario says of the configuration goes over it.
 
-Exit status: 0 all expectations hold, 69 some do not, 65 the file is wrong, 64 the command line is.
+Exit status: 0 all expectations hold, 69 some do not, 65 the file is wrong, 64 the command line is, 75 the run itself failed, 78 the configuration is wrong.
 
 Examples:
 
@@ -44,6 +45,7 @@ func (r labRunCommand) Run(sh *shell) error {
 			return withCode(exitUsage, fmt.Errorf("--until: %w", err))
 		}
 	}
+	began := time.Now()
 	told, err := r.report(sh, scenario, until)
 	if err != nil {
 		return err
@@ -53,28 +55,29 @@ func (r labRunCommand) Run(sh *shell) error {
 	} else {
 		err = labStory{story{sh.stdout, paintFor(sh.stdout, sh.environ), r.Verbose}, told}.print()
 	}
+	if isTerminal(sh.stderr) { // it is not the same twice, so the report does not have it
+		fmt.Fprintf(sh.stderr, "%s of the lab took %s.\n", labSpan(told.lasted()), time.Since(began).Round(10*time.Millisecond))
+	}
 	if err == nil && !told.AsExpected {
 		return quietly(exitFailed)
 	}
 	return err
 }
 
-// report runs the scenario. How long that took goes to a terminal only: it is not the same twice.
+// report runs the scenario.
 func (r labRunCommand) report(sh *shell, s lab.Scenario, until time.Duration) (labReport, error) {
 	c, err := labConfiguration(sh, s)
 	if err != nil {
 		return labReport{}, err
 	}
-	began := time.Now()
 	p := startProgress(sh.stderr, "in the lab", -1)
 	result, err := inLab(nil, labRun{scenario: s, configuration: c, until: until, log: r.logTo(sh)})
 	p.done()
-	if err != nil {
+	if exit := new(exitError); errors.As(err, &exit) { // the agent has said what it is, such as the configuration
 		return labReport{}, err
 	}
-	told := result.report()
-	if isTerminal(sh.stderr) {
-		fmt.Fprintf(sh.stderr, "%s of the lab took %s.\n", labSpan(told.lasted()), time.Since(began).Round(10*time.Millisecond))
+	if err != nil {
+		return labReport{}, withCode(exitAgain, fmt.Errorf("the run came to no end: %w", err))
 	}
-	return told, nil
+	return result.report(), nil
 }

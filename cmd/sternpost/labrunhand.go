@@ -22,6 +22,7 @@ type handed struct {
 	at      time.Time
 	id      queue.ID // zero: nothing was taken
 	refused map[mail.Address]error
+	stands  map[mail.Address]bool // an alias, which is no recipient itself
 }
 
 // handIn hands the messages in, each a millisecond after its time: what the scenario changes at that time is changed then. Those of the same time come a millisecond
@@ -71,7 +72,7 @@ func labClient() submission.Client {
 
 // handIn takes one message through the intake, as the SMTP door does. The error is none that a client can be told.
 func (a *core) handIn(ctx context.Context, m lab.Message) (handed, error) {
-	h := handed{at: time.Now(), refused: map[mail.Address]error{}}
+	h := handed{at: time.Now(), refused: map[mail.Address]error{}, stands: map[mail.Address]bool{}}
 	l := submission.Letter{Client: labClient(), Envelope: mail.Envelope{From: m.From}}
 	err := a.intake.Sender(l.Client, m.From)
 	for _, to := range m.To {
@@ -83,6 +84,7 @@ func (a *core) handIn(ctx context.Context, m lab.Message) (handed, error) {
 			h.refused[to] = refusal
 			continue
 		}
+		h.stands[to] = !slices.ContainsFunc(e.Recipients, func(r mail.Recipient) bool { return r.Address == to })
 		l.Envelope.Recipients = append(l.Envelope.Recipients, e.Recipients...)
 		l.Expanded = append(l.Expanded, e.Expanded...)
 	}

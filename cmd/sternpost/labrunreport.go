@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"time"
 
 	"sternpost/console"
 	"sternpost/lab"
 	"sternpost/mail"
+	"sternpost/submission"
 )
 
 // labReport is the JSON of a run.
@@ -153,8 +155,13 @@ func (r labResult) fates(h handed) []lab.Fate {
 		f := lab.Fate{Recipient: to, Disposition: mail.Deferred}
 		if refusal := h.refused[to]; refusal != nil {
 			f.Disposition, f.Text, f.At = mail.Failed, refusal.Error(), h.at
+			if said := new(submission.Refusal); errors.As(refusal, &said) {
+				f.Status = said.Status
+			}
 		} else if own := known.fate(to); own != nil {
 			f = own.Fate
+		} else if h.stands[to] {
+			continue
 		}
 		list = append(list, f)
 	}

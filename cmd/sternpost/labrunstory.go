@@ -50,9 +50,7 @@ func (s labStory) message(m labMessage) []labLine {
 // door is what the agent said when the message was handed in.
 func (s labStory) door(m labMessage) labLine {
 	l := labLine{at: m.At}
-	if m.Message != "" {
-		l.add("", "handed in")
-	}
+	l.add("", "handed in")
 	for _, r := range m.Recipients {
 		if r.Attempts == 0 && r.Disposition == string(mail.Failed) {
 			l.add("  ", mail.Escape(r.Recipient)+" refused at the door: "+plain(r.Reason))
