@@ -69,7 +69,7 @@ func (p paint) webhook(b *strings.Builder, w console.Webhook, now time.Time) {
 	case "good":
 		say("%s: %s", p.good("good"), taken)
 	case "disabled":
-		say("%s: it answered 410 Gone; it is told again after retry, or the next start", p.bad("disabled"))
+		say("%s: it answered 410 Gone; retry or the next start tells it again", p.bad("disabled"))
 	default:
 		say("%s: not taken %s in a row", p.bad(mail.Escape(w.State)), count(w.Failures, "time"))
 		say("%s", taken)
@@ -93,7 +93,8 @@ func (p paint) webhook(b *strings.Builder, w console.Webhook, now time.Time) {
 		say("    %s: %s", mail.Escape(a.ID), reason)
 	}
 	if w.LostFrom != nil && w.LostUntil != nil {
-		say("%s: the journal forgot what happened from %s to %s before it was told", p.bad("lost"), w.LostFrom.UTC().Format(time.DateTime), w.LostUntil.UTC().Format(time.DateTime))
+		say("%s: the journal forgot before it was told what happened", p.bad("lost"))
+		say("    from %s to %s", w.LostFrom.UTC().Format(time.DateTime), w.LostUntil.UTC().Format(time.DateTime))
 	}
 }
 
