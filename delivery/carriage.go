@@ -3,6 +3,7 @@ package delivery
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"sternpost/mail"
 )
@@ -47,7 +48,12 @@ func (c *carriage) able() []int {
 }
 
 func (c *carriage) noUTF8(what string) *event {
-	return c.mark(&event{stage: mail.StageMail, cause: causeNoUTF8, err: errors.New(what + " needs SMTPUTF8, which the host does not offer")})
+	return c.unable(causeNoUTF8, errors.New(what+" needs SMTPUTF8, which the host does not offer"))
+}
+
+// unable notes that MAIL is not said, since the host cannot take such a message. The tree says so too: no reply does.
+func (c *carriage) unable(why cause, err error) *event {
+	return c.noteFailure(mail.StageMail, time.Now(), c.mark(&event{stage: mail.StageMail, cause: why, err: err}))
 }
 
 // next runs one transaction with the first of rest and returns those that want another one: what went beyond the limit, and

@@ -22,7 +22,8 @@ func (s *session) startTLS() (secured bool, e *event) {
 	until := s.deadline(mail.StageStartTLS) // of the command and the handshake together
 	if !s.ext.startTLS {
 		if required {
-			return false, s.mark(&event{stage: mail.StageStartTLS, cause: causeNoTLS, err: errors.New("the host does not offer STARTTLS")})
+			e := s.mark(&event{stage: mail.StageStartTLS, cause: causeNoTLS, err: errors.New("the host does not offer STARTTLS")})
+			return false, s.noteFailure(mail.StageStartTLS, time.Now(), e)
 		}
 		return false, nil
 	}

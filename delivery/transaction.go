@@ -72,8 +72,7 @@ func (t *transaction) prepare() *event {
 		return t.mark(&event{stage: mail.StageContent, cause: causeLocal, err: err})
 	}
 	if t.ext.size > 0 && t.payload.size > t.ext.size { // RFC 1870 s6.1
-		return t.mark(&event{stage: mail.StageMail, cause: causeTooLarge,
-			err: fmt.Errorf("the host takes %d octets, the message has %d", t.ext.size, t.payload.size)})
+		return t.unable(causeTooLarge, fmt.Errorf("the host takes %d octets, the message has %d", t.ext.size, t.payload.size))
 	}
 	if t.message.utf8 && !t.ext.utf8 { // RFC 6531 s3.4
 		return t.noUTF8("the message")

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -99,6 +100,50 @@ type Candidate struct {
 	Reused bool
 	// ClosedBy is "us" or "remote"; empty while the session lives on, or where there was none.
 	ClosedBy string
+}
+
+// Setback is why c did not take the mail, in one line for people: the last refusal or error there, escaped; where there is none, the reason. Of several
+// recipients that were refused in different words it quotes none.
+func (c Candidate) Setback() string {
+	if c.Verdict == VerdictSkipped {
+		return c.Reason
+	}
+	for _, s := range slices.Backward(c.Stages) {
+		switch {
+		case s.Stage == StageQuit, s.Stage == StageData && !c.tookRecipient(): // DATA was sent along with RCPT, and nothing was left for it
+		case s.Error != "":
+			return s.Error
+		case s.Reply.Code >= 400 && s.Stage == StageRcpt && c.differ():
+			return RefusedRecipients
+		case s.Reply.Code >= 400:
+			return s.Reply.String()
+		}
+	}
+	return c.Reason
+}
+
+// RefusedRecipients is the Setback of a host that refused several recipients in different words.
+const RefusedRecipients = "refused its recipients"
+
+// tookRecipient says whether RCPT was answered with 2xx.
+func (c Candidate) tookRecipient() bool {
+	return slices.ContainsFunc(c.Stages, func(s StageRecord) bool { return s.Stage == StageRcpt && s.Reply.Positive() })
+}
+
+// differ says whether several recipients were refused in different words.
+func (c Candidate) differ() bool {
+	said := ""
+	for _, s := range c.Stages {
+		if s.Stage != StageRcpt || s.Reply.Code < 400 {
+			continue
+		}
+		if text := s.Reply.String(); said != "" && said != text {
+			return true
+		} else {
+			said = text
+		}
+	}
+	return false
 }
 
 // MarshalJSON writes the keys that docs/json.md lists.

@@ -78,7 +78,7 @@ func (q *Queue) readProbes(d mail.Domain) []probeOf {
 func withoutStages(a *mail.Attempt) *mail.Attempt {
 	bare := &mail.Attempt{Ended: a.Ended, Candidates: slices.Clone(a.Candidates)}
 	for i, c := range bare.Candidates {
-		bare.Candidates[i] = mail.Candidate{Host: c.Host, Address: c.Address, Verdict: c.Verdict, Reason: c.Reason}
+		bare.Candidates[i] = mail.Candidate{Host: c.Host, Address: c.Address, Verdict: c.Verdict, Reason: c.Setback()}
 	}
 	return bare
 }

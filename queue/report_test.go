@@ -245,3 +245,52 @@ func TestReportOfReturn(t *testing.T) {
 		w.expectReports("returned", "failed a@grey.test, failed b@dead.test")
 	})
 }
+
+// A report says of each host what went wrong there, in the words of its own recipient, and of the attempts of others too.
+func TestReportSaysWhatHostsSaid(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, func(c *queue.Config) { c.DelayNotice, c.Lifetime = 0, time.Hour })
+		reply := func(stage mail.Stage, text string) mail.StageRecord {
+			return mail.StageRecord{Stage: stage, Reply: mail.Reply{Code: 450, Lines: []string{text}}}
+		}
+		const place = "first: the lowest preference that can be tried"
+		w.tree("grey.test", func() []mail.Candidate {
+			return []mail.Candidate{
+				{Host: "mx1.grey.test", Verdict: mail.VerdictDeferred, Reason: place, Stages: []mail.StageRecord{{Stage: mail.StageConnect, Error: "no connection: connection refused"}}},
+				{Host: "mx.test", Verdict: mail.VerdictDeferred, Reason: place, Stages: []mail.StageRecord{reply(mail.StageRcpt, "450 not a"), reply(mail.StageRcpt, "450 not b")}},
+			}
+		})
+		w.answer("grey.test", func(tr mail.Transaction) mail.Outcome {
+			o := greylisted(tr)
+			o.Host = "mx.test"
+			return o
+		})
+		w.tree("dead.test", func() []mail.Candidate {
+			return []mail.Candidate{{Host: "mx.dead.test", Verdict: mail.VerdictDeferred, Reason: place, Stages: []mail.StageRecord{{Stage: mail.StageGreeting, Error: "no answer in time at greeting"}}}}
+		})
+		w.answer("dead.test", down)
+		w.submit("one@us.test", "a@grey.test", "b@grey.test")
+		w.submit("two@us.test", "u@dead.test")
+		pass(30 * time.Minute)
+		w.submit("three@us.test", "v@dead.test")
+		pass(2 * time.Hour)
+		reports := map[string]string{}
+		for _, r := range w.tries("us.test") {
+			reports[r.to] += strings.Join(strings.Fields(r.text), " ")
+		}
+		for to, wants := range map[string][]string{
+			"one@us.test":   {"mx1.grey.test: ", ": no connection: connection refused", ": 450 4.2.0 greylisted"},
+			"two@us.test":   {": no answer in time at greeting"},
+			"three@us.test": {": no answer in time at greeting"},
+		} {
+			for _, want := range wants {
+				if !strings.Contains(reports[to], want) {
+					t.Errorf("the report for %s has no %q:\n%s", to, want, reports[to])
+				}
+			}
+			if strings.Contains(reports[to], place) {
+				t.Errorf("the report for %s says why a host was chosen:\n%s", to, reports[to])
+			}
+		}
+	})
+}

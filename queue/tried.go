@@ -41,7 +41,7 @@ func (q *Queue) addTried(o Owed, s *Settlement, list []dsn.Recipient, now time.T
 			}
 			told[d] = hostsOf(found[d])
 		}
-		list[i].Tried, list[i].NotListed = told[d].list()
+		list[i].Tried, list[i].NotListed = told[d].of(r).list()
 	}
 }
 
@@ -98,12 +98,23 @@ func (h hosts) add(a *mail.Attempt) hosts {
 		if c.Verdict == mail.VerdictSkipped && h[n].Times > 0 {
 			continue // the last thing that was learnt from it says more
 		}
-		h[n].Reason, h[n].Last = c.Reason, a.Ended
+		h[n].Reason, h[n].Last = c.Setback(), a.Ended
 		if c.Verdict != mail.VerdictSkipped {
 			h[n].Times++
 		}
 	}
 	return h
+}
+
+// of is h as it is told of one recipient: a host that refused several in different words said this to it.
+func (h hosts) of(r dsn.Recipient) hosts {
+	own := slices.Clone(h)
+	for i := range own {
+		if own[i].Reason == mail.RefusedRecipients && own[i].Name == r.RemoteMTA && !r.Diagnostic.IsZero() {
+			own[i].Reason = r.Diagnostic.String()
+		}
+	}
+	return own
 }
 
 // list is the hosts that a report tells of, those that were tried most first to stay, and how many it leaves out.
