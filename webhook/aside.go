@@ -142,8 +142,7 @@ func (e *endpoint) othersAreTaken(ctx context.Context, one event) bool {
 		}
 		if e.post(ctx, other) == nil {
 			e.ahead[other.id] = true
-			e.notifier.told.Add(1)
-			e.note(func(s *Status) { s.Told++; s.LastTold = time.Now() })
+			e.countTold()
 			return true
 		}
 		if asked++; asked == othersAsked {
@@ -151,6 +150,12 @@ func (e *endpoint) othersAreTaken(ctx context.Context, one event) bool {
 		}
 	}
 	return false
+}
+
+// countTold counts an event that was taken out of its turn.
+func (e *endpoint) countTold() {
+	e.notifier.told.Add(1)
+	e.note(func(s *Status) { s.Told++; s.LastTold = time.Now() })
 }
 
 // retell tells what was set aside once more, and forgets what is taken. It ends at the first try that is not answered.
@@ -162,8 +167,7 @@ func (e *endpoint) retell(ctx context.Context) {
 	for n, a := range list {
 		err := e.post(ctx, a.event)
 		if err == nil {
-			e.notifier.told.Add(1)
-			e.note(func(s *Status) { s.Told++; s.LastTold = time.Now() })
+			e.countTold()
 			continue
 		}
 		e.notifier.failed.Add(1)
