@@ -30,7 +30,11 @@ func (s labStory) message(m labMessage) []labLine {
 	list := []labLine{s.door(m)}
 	rows := triesOf(m.Events)
 	for _, row := range rows {
-		list = append(list, s.tries(row, len(rows) > 1)...)
+		of := ""
+		if len(rows) > 1 {
+			of = " for " + plain(string(row[0].tree.Domain))
+		}
+		list = append(list, s.tries(row, of)...)
 	}
 	for _, e := range withoutAttempt(m.Events) {
 		l := labLine{at: e.Time}
@@ -74,13 +78,13 @@ func (s labStory) report(report labMessage) []labLine {
 		return list
 	}
 	for _, row := range triesOf(report.Events) {
-		list = append(list, s.tries(row, true)...)
+		list = append(list, s.tries(row, " of the report")...)
 	}
 	return list
 }
 
-// tries tells the attempts for one domain. Those that went as the one before did are told in one line.
-func (s labStory) tries(row []*try, several bool) []labLine {
+// tries tells the attempts for one domain; of says for which, where that is not plain. Those that went as the one before did are told in one line.
+func (s labStory) tries(row []*try, of string) []labLine {
 	var list []labLine
 	for i := 0; i < len(row); {
 		first := row[i]
@@ -89,16 +93,13 @@ func (s labStory) tries(row []*try, several bool) []labLine {
 			last++
 		}
 		l := labLine{at: first.at}
-		title := fmt.Sprintf("attempt %d", first.tree.Number)
-		if several {
-			title += " for " + plain(string(first.tree.Domain))
-		}
+		title := fmt.Sprintf("attempt %d%s", first.tree.Number, of)
 		l.add("", title+tookText(first.tree))
 		l.mark(title, s.paint.bold)
 		l.text = append(l.text, s.tale(first)...)
 		list = append(list, l)
 		if last > i {
-			list = append(list, s.alike(row[i+1:last+1], several))
+			list = append(list, s.alike(row[i+1:last+1], of))
 		}
 		i = last + 1
 	}
@@ -114,16 +115,13 @@ func tookText(a mail.Attempt) string {
 }
 
 // alike tells attempts that went as the one before did.
-func (s labStory) alike(row []*try, several bool) labLine {
+func (s labStory) alike(row []*try, of string) labLine {
 	first, last := row[0], row[len(row)-1]
 	l := labLine{at: first.at}
-	title, rest := fmt.Sprintf("attempt %d", first.tree.Number), ""
+	title, rest := fmt.Sprintf("attempt %d%s", first.tree.Number, of), ""
 	if len(row) > 1 {
-		title = fmt.Sprintf("attempts %d to %d", first.tree.Number, last.tree.Number)
+		title = fmt.Sprintf("attempts %d to %d%s", first.tree.Number, last.tree.Number, of)
 		rest = ", the last at " + offset(last.at.Sub(s.told.Started))
-	}
-	if several {
-		title += " for " + plain(string(first.tree.Domain))
 	}
 	l.add("", title+rest+": the same")
 	l.mark(title, s.paint.bold)
