@@ -20,7 +20,11 @@ type labLive struct {
 	name     string // as it was typed
 	verbose  bool
 	width    int // of the names of hosts
+	screen   *unheld
 }
+
+// mostUnread is how many octets of the live view wait for a terminal that has stopped reading.
+const mostUnread = 1 << 20
 
 func newLabLive(sh *shell, s lab.Scenario, asked labStartCommand) *labLive {
 	l := &labLive{sh: sh, paint: paintFor(sh.stdout, sh.environ), scenario: s, name: asked.Scenario, verbose: asked.Verbose}
@@ -28,17 +32,32 @@ func newLabLive(sh *shell, s lab.Scenario, asked labStartCommand) *labLive {
 	for _, h := range s.Hosts {
 		l.width = max(l.width, min(most, len(h.Name)))
 	}
+	l.screen = newUnheld(sh.stdout, mostUnread, l.missing)
 	return l
+}
+
+// object is one line of NDJSON.
+func object(v any) (string, error) {
+	text, err := json.Marshal(v)
+	return string(mail.EscapeJSON(text)) + "\n", err
 }
 
 // line writes one object of NDJSON.
 func (l *labLive) line(v any) error {
-	text, err := json.Marshal(v)
+	text, err := object(v)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(l.sh.stdout, "%s\n", mail.EscapeJSON(text))
+	_, err = io.WriteString(l.sh.stdout, text)
 	return err
+}
+
+// missing says that lines are not shown because nobody read.
+func (l *labLive) missing(lines int) string {
+	if l.sh.json {
+		return fmt.Sprintf("{\"event\":\"missing\",\"lines\":%d}\n", lines)
+	}
+	return l.paint.bold(fmt.Sprintf("(%s not shown: this terminal had stopped; events.ndjson has them)", count(lines, "line"))) + "\n"
 }
 
 // started introduces the lab: who lives there, what to set, what to try.
@@ -150,10 +169,12 @@ func (i indented) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// event shows one event. What a stranger says is escaped.
+// event shows one event. What a stranger says is escaped. The lab does not wait for a terminal that has stopped.
 func (l *labLive) event(e lab.Event) {
 	if l.sh.json {
-		_ = l.line(e) // a reader that has gone away does not end the lab
+		if text, err := object(e); err == nil {
+			l.screen.write(text)
+		}
 		return
 	}
 	who := mail.Escape(e.Host)
@@ -163,9 +184,11 @@ func (l *labLive) event(e lab.Event) {
 	if e.Kind == lab.EventQuestion || e.Kind == lab.EventFault {
 		who = "DNS"
 	}
+	var b strings.Builder
 	for _, text := range l.texts(e) {
-		fmt.Fprintf(l.sh.stdout, "%s  %-*s  %s\n", l.paint.faint(sinceText(e.Since)), l.width+3, who, text)
+		fmt.Fprintf(&b, "%s  %-*s  %s\n", l.paint.faint(sinceText(e.Since)), l.width+3, who, text)
 	}
+	l.screen.write(b.String())
 }
 
 // sinceText is a time since the beginning, in nine columns.

@@ -108,11 +108,13 @@ func (l labStartCommand) run(ctx context.Context, sh *shell, s lab.Scenario) (er
 		err = live.started(labStarted{About: about, Directory: directory, Hostname: s.AgentName()}, world)
 	}
 	if err == nil {
+		live.screen.begin() // what has happened so far is told behind the introduction
 		<-ctx.Done()
 	}
-	err = errors.Join(err, world.Close())
+	err = errors.Join(err, world.Close(), record.Err(), record.Close()) // a terminal that has stopped keeps no other lab from the record
+	live.screen.close()
 	told := world.Report()
-	if err = errors.Join(err, live.report(told), record.Err(), record.Close()); err != nil {
+	if err = errors.Join(err, live.report(told)); err != nil {
 		return withCode(exitAgain, err)
 	}
 	if !told.Met() {
