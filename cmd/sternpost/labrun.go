@@ -41,7 +41,11 @@ func (r labRunCommand) Run(sh *shell) error {
 	}
 	until := time.Duration(0)
 	if r.Until != "" {
-		if until, err = lab.ParseDuration(r.Until); err != nil {
+		until, err = lab.ParseDuration(r.Until)
+		if err == nil && until == 0 {
+			err = errors.New("longer than nothing is meant")
+		}
+		if err != nil {
 			return withCode(exitUsage, fmt.Errorf("--until: %w", err))
 		}
 	}

@@ -129,6 +129,7 @@ to = ["you@a.test"]
 		"no such key":          {labRunCommand{Scenario: write("configuration = \"[queue]\\nlifetim = '1h'\"\n" + base)}, 65, "queue.lifetim"},
 		"a wrong value":        {labRunCommand{Scenario: write("configuration = \"[queue]\\nlifetime = '-1h'\"\n" + base)}, 65, "queue.lifetime"},
 		"until before":         {labRunCommand{Scenario: write(base), Until: "yesterday"}, 64, "--until"},
+		"until the beginning":  {labRunCommand{Scenario: write(base), Until: "0"}, 64, "--until"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			printed, err := runScenario(t, false, c.run)
