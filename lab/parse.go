@@ -231,6 +231,7 @@ func (p *parser) messages(s *Scenario) {
 		for i := range times {
 			told := len(p.told)
 			s.Messages = append(s.Messages, p.message(key, table, i, len(s.Messages)+1))
+			p.expectedHosts(key, *s)
 			if len(p.told) > told {
 				break // the others have the same mistakes
 			}
@@ -270,6 +271,16 @@ func (p *parser) message(key string, table messageTable, i, number int) Message 
 		m.Expect = append(m.Expect, p.expectation(key+".expect", fill(text), m, number))
 	}
 	return m
+}
+
+// expectedHosts refuses expectations of the last message by a host that is not in the zone: they could never come true.
+func (p *parser) expectedHosts(key string, s Scenario) {
+	for _, e := range s.Messages[len(s.Messages)-1].Expect {
+		known := slices.ContainsFunc(s.Hosts, func(h Host) bool { return h.called(e.Host) })
+		if e.Host != "" && !known && !strings.Contains(strings.ToLower(s.Zone), e.Host) { // which may be an alias
+			p.wrong(key+".expect", "%q: the zone has no host %s", e.Text, e.Host)
+		}
+	}
 }
 
 func (p *parser) expectation(key, text string, m Message, number int) Expectation {

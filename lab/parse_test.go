@@ -161,6 +161,8 @@ func TestParseRefuses(t *testing.T) {
 		head + "[[message]]\nfrom = 'a@b.test'\nto = ['c@d.test']\nsize = 99999999":                                                "s.toml:6: size is a number from 0 to",
 		head + "[[message]]\nfrom = 'a@b.test'\nto = ['c@d.test']\nsubject = \"a\\nb\"":                                            "s.toml:6: a subject has one line",
 		head + "[[message]]\nfrom = 'a@b.test'\nto = ['c@d.test']\nexpect = ['e@d.test delivered']":                                "the message does not go to e@d.test",
+		head + "[[message]]\nfrom = 'a@b.test'\nto = ['c@d.test']\nrepeat = 50\nexpect = ['c@d.test delivered by mx2.test']":       `s.toml:7: "c@d.test delivered by mx2.test": the zone has no host mx2.test`,
+		head + "[[dns]]\nname = '*'\nfault = 'SERVFUL'\n":                                                                          `s.toml:5: "SERVFUL" is not a fault; there are a code such as SERVFAIL, NXDOMAIN or REFUSED, delay=2s, ad, bogus`,
 		head + "[[message]]\nfrom = 'a@b.test'\nto = ['c@d.test']\nrepeat = 50\nexpect = ['c@d.test eaten']":                       `s.toml:7: "c@d.test eaten": a recipient is delivered`,
 		head + "[[host]]\nname = 'mx.test'\nbehaviour = 'up'\n[[host]]\n":                                                          "s.toml:5: ",
 		head + strings.Repeat("# filler, filler, filler, filler, filler, filler, filler, filler, filler, filler\n", mostText/80+1): "is none",

@@ -19,8 +19,8 @@ const (
 	recordLock   = "lock"
 )
 
-// emlName is the name of a message's file.
-var emlName = regexp.MustCompile(`^\d{4,}\.eml$`)
+// recordName is the name of a file of a record, or of one that a lab was killed at writing.
+var recordName = regexp.MustCompile(`^(lab\.json|events\.ndjson|\d{4,}\.eml)(\.part)?$`)
 
 // Bounds of the events of a record: beyond the first only what expectations are judged by is written, beyond the second nothing.
 const (
@@ -121,7 +121,7 @@ func clearRecord(directory string) error {
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case name == recordLock:
-		case e.Type().IsRegular() && (name == recordAbout || name == recordEvents || emlName.MatchString(name)):
+		case e.Type().IsRegular() && recordName.MatchString(name):
 			old = append(old, name)
 		default:
 			return fmt.Errorf("%s holds %s, which is of no lab; choose an empty directory", directory, name)

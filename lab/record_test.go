@@ -83,6 +83,7 @@ func TestRecordRemovesItsOwnOnly(t *testing.T) {
 		}
 	}
 	write("0001.eml")
+	write("0002.eml.part") // of a lab that was killed
 	write("events.ndjson")
 	r, err := NewRecord(directory)
 	if err != nil {

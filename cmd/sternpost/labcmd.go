@@ -252,6 +252,10 @@ Behind any of them a time since the start, when it holds:
   timeout from 5d                down from second 10 to 40
 
 A code takes a status and a text: 550 5.7.1 "not you" for bad@.*
+
+What can stand in the fault of a [[dns]] table, with a time as above: a code, as
+SERVFAIL, NXDOMAIN or REFUSED, drop (no answer), delay=2s, truncate, bogus
+(DNSSEC), wrong-id, wrong-question, close-tcp, no-edns, empty, stray, ad.
 `)
 	_, err := io.WriteString(sh.stdout, b.String())
 	return err

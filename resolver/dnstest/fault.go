@@ -2,6 +2,8 @@ package dnstest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,7 +46,7 @@ func ParseFault(words ...string) (Fault, error) {
 			continue
 		}
 		if _, ok := dns.StringToRcode[word]; !ok {
-			return Fault{}, fmt.Errorf("%q is not a fault", word)
+			return Fault{}, fmt.Errorf("%q is not a fault; there are a code such as SERVFAIL, NXDOMAIN or REFUSED, delay=2s, %s", word, strings.Join(slices.Sorted(maps.Keys(flags)), ", "))
 		}
 		f.RCode = word
 	}
