@@ -9,6 +9,18 @@ const english = `{{define "subject"}}Your message{{with .Only}} to {{.}}{{end}} 
 
 {{define "date"}}{{.Format "Monday, 2 January 2006, 15:04"}} UTC{{end}}
 
+{{define "why"}}{{if eq .Cause "address"}}The address does not exist there.
+{{- else if eq .Cause "inactive"}}The mailbox is switched off.
+{{- else if eq .Cause "full"}}The mailbox is full.
+{{- else if eq .Cause "size"}}The message is larger than the other side takes.
+{{- else if eq .Cause "policy"}}The rules of the other side forbid it.
+{{- else if eq .Cause "spam"}}The other side takes the message for spam.
+{{- else if eq .Cause "reputation"}}The other side does not trust the mail system that sends your mail.
+{{- else if eq .Cause "sender"}}The other side does not take mail from your address.
+{{- else if eq .Cause "content"}}The other side cannot take a message of this form.
+{{- else if eq .Cause "route"}}There is a mistake in one of the two mail systems.
+{{- else if eq .Cause "wait"}}The other side asks for more time.{{end}}{{end}}
+
 {{define "text"}}{{range $n, $r := .Recipients}}{{if $n}}
 * * *
 
@@ -19,7 +31,8 @@ const english = `{{define "subject"}}Your message{{with .Only}} to {{.}}{{end}} 
 {{else if eq .Action "expanded"}}was sent on to the several addresses that this one stands for.
 {{else}}was delivered.
 {{end}}
-{{.Reason}}
+{{if or (eq .Action "failed") (eq .Action "delayed")}}{{template "why" .}}{{if .Expired}} It has been tried again and again{{if not $.Received.IsZero}} since {{template "date" $.Received}}{{end}}.{{end}}{{end}}
+{{with .Reason}}The reason, in the words of our mail server: {{.}}{{end}}
 
 {{if .Reply}}{{if .Host}}The mail server {{.Host}}{{else}}The other mail server{{end}} said:
 
@@ -33,14 +46,18 @@ const english = `{{define "subject"}}Your message{{with .Only}} to {{.}}{{end}} 
 {{end}}{{if .InDoubt}}It may have been delivered {{if eq .Action "failed"}}all the same{{else}}already{{end}}: the message was sent, but the connection broke before the other side confirmed it.
 {{if eq .Action "failed"}}Ask the recipient before you send it again.{{else}}It may arrive twice.{{end}}
 
-{{end}}{{if eq .Action "failed"}}{{if eq .Cause "host"}}What you can do: look at the part of the address behind the @; it may be mistyped, or the domain is gone.
+{{end}}{{if eq .Action "failed"}}{{if eq .Cause "host"}}What you can do: check the part of the address behind the @; it may be mistyped, or the domain is gone.
 {{else if eq .Cause "no-mail"}}What you can do: this domain takes no mail at all; ask the recipient for another address.
-{{else if eq .Cause "address"}}What you can do: look whether the address is mistyped, or ask the recipient for the right one.
+{{else if eq .Cause "address"}}What you can do: check the address for slips, or ask the recipient for the right one.
+{{else if eq .Cause "inactive"}}What you can do: ask the recipient for another address.
 {{else if eq .Cause "full"}}What you can do: tell the recipient by other means that the mailbox is full, and send the message again later.
 {{else if eq .Cause "size"}}What you can do: send a smaller message, or put large files where the recipient can fetch them.
-{{else if eq .Cause "policy"}}What you can do: the other side refuses the message by its rules. Show this report to those who run your mail system, or to the recipient.
-{{else if eq .Cause "content"}}What you can do: the other side cannot take a message of this form. Send it in another, for example without special characters in addresses.
-{{else if eq .Cause "route"}}What you can do: show this report to those who run your mail system, or that of the recipient; there is a mistake in it.
+{{else if eq .Cause "policy"}}What you can do: show this report to those who run your mail system, or to the recipient.
+{{else if eq .Cause "spam"}}What you can do: send it in other words and with fewer links, or ask the recipient to allow your address.
+{{else if eq .Cause "reputation"}}What you can do: show this report to those who run your mail system. Only they can mend it; the address and the message may be all right.
+{{else if eq .Cause "sender"}}What you can do: check your own address for slips. If it is right, show this report to those who run your mail system.
+{{else if eq .Cause "content"}}What you can do: send it in another form, for example without special characters in addresses.
+{{else if eq .Cause "route"}}What you can do: show this report to those who run your mail system, or that of the recipient.
 {{else if not .InDoubt}}What you can do: send the message again later. If that fails too, show this report to those who run your mail system.
 {{end}}
 It will not be tried again.

@@ -9,6 +9,18 @@ const german = `{{define "subject"}}Ihre Nachricht{{with .Only}} an {{.}}{{end}}
 
 {{define "date"}}{{.Format "02.01.2006, 15:04"}} Uhr (UTC){{end}}
 
+{{define "why"}}{{if eq .Cause "address"}}Die Adresse gibt es dort nicht.
+{{- else if eq .Cause "inactive"}}Das Postfach ist abgeschaltet.
+{{- else if eq .Cause "full"}}Das Postfach ist voll.
+{{- else if eq .Cause "size"}}Die Nachricht ist größer, als die andere Seite annimmt.
+{{- else if eq .Cause "policy"}}Die Regeln der anderen Seite verbieten sie.
+{{- else if eq .Cause "spam"}}Die andere Seite hält die Nachricht für Spam.
+{{- else if eq .Cause "reputation"}}Die andere Seite traut dem Mailsystem nicht, das Ihre Nachrichten sendet.
+{{- else if eq .Cause "sender"}}Die andere Seite nimmt von Ihrer Adresse nichts an.
+{{- else if eq .Cause "content"}}Die andere Seite kann eine Nachricht dieser Form nicht annehmen.
+{{- else if eq .Cause "route"}}In einem der beiden Mailsysteme ist ein Fehler.
+{{- else if eq .Cause "wait"}}Die andere Seite bittet um mehr Zeit.{{end}}{{end}}
+
 {{define "text"}}{{range $n, $r := .Recipients}}{{if $n}}
 * * *
 
@@ -19,6 +31,7 @@ const german = `{{define "subject"}}Ihre Nachricht{{with .Only}} an {{.}}{{end}}
 {{else if eq .Action "expanded"}}wurde an die Adressen weitergeleitet, für die diese steht.
 {{else}}wurde zugestellt.
 {{end}}
+{{if or (eq .Action "failed") (eq .Action "delayed")}}{{template "why" .}}{{if .Expired}} Es wurde{{if not $.Received.IsZero}} seit dem {{template "date" $.Received}}{{end}} immer wieder versucht.{{end}}{{end}}
 {{with .Reason}}Der Grund, wie ihn unser Mailserver nennt: {{.}}{{end}}
 
 {{if .Reply}}{{if .Host}}Der Mailserver {{.Host}}{{else}}Der andere Mailserver{{end}} sagte dazu:
@@ -36,11 +49,15 @@ const german = `{{define "subject"}}Ihre Nachricht{{with .Only}} an {{.}}{{end}}
 {{end}}{{if eq .Action "failed"}}{{if eq .Cause "host"}}Was Sie tun können: Prüfen Sie den Teil der Adresse hinter dem @; er kann einen Tippfehler haben, oder es gibt die Domain nicht mehr.
 {{else if eq .Cause "no-mail"}}Was Sie tun können: Diese Domain nimmt keine E-Mail an; fragen Sie den Empfänger nach einer anderen Adresse.
 {{else if eq .Cause "address"}}Was Sie tun können: Prüfen Sie die Adresse auf Tippfehler, oder fragen Sie den Empfänger nach der richtigen.
+{{else if eq .Cause "inactive"}}Was Sie tun können: Fragen Sie den Empfänger nach einer anderen Adresse.
 {{else if eq .Cause "full"}}Was Sie tun können: Sagen Sie dem Empfänger auf anderem Weg, dass sein Postfach voll ist, und senden Sie die Nachricht später noch einmal.
 {{else if eq .Cause "size"}}Was Sie tun können: Senden Sie eine kleinere Nachricht, oder legen Sie große Dateien dort ab, wo der Empfänger sie abholen kann.
-{{else if eq .Cause "policy"}}Was Sie tun können: Die andere Seite lehnt die Nachricht nach ihren Regeln ab. Zeigen Sie diesen Bericht denen, die Ihr Mailsystem betreiben, oder dem Empfänger.
-{{else if eq .Cause "content"}}Was Sie tun können: Die andere Seite kann eine Nachricht dieser Form nicht annehmen. Senden Sie sie in einer anderen, zum Beispiel ohne Sonderzeichen in Adressen.
-{{else if eq .Cause "route"}}Was Sie tun können: Zeigen Sie diesen Bericht denen, die Ihr Mailsystem oder das des Empfängers betreiben; dort ist ein Fehler.
+{{else if eq .Cause "policy"}}Was Sie tun können: Zeigen Sie diesen Bericht denen, die Ihr Mailsystem betreiben, oder dem Empfänger.
+{{else if eq .Cause "spam"}}Was Sie tun können: Senden Sie sie in anderen Worten und mit weniger Links, oder bitten Sie den Empfänger, Ihre Adresse zuzulassen.
+{{else if eq .Cause "reputation"}}Was Sie tun können: Zeigen Sie diesen Bericht denen, die Ihr Mailsystem betreiben. Nur sie können es beheben; Adresse und Nachricht sind vielleicht in Ordnung.
+{{else if eq .Cause "sender"}}Was Sie tun können: Prüfen Sie Ihre eigene Adresse auf Tippfehler. Ist sie richtig, zeigen Sie diesen Bericht denen, die Ihr Mailsystem betreiben.
+{{else if eq .Cause "content"}}Was Sie tun können: Senden Sie sie in einer anderen Form, zum Beispiel ohne Sonderzeichen in Adressen.
+{{else if eq .Cause "route"}}Was Sie tun können: Zeigen Sie diesen Bericht denen, die Ihr Mailsystem oder das des Empfängers betreiben.
 {{else if not .InDoubt}}Was Sie tun können: Senden Sie die Nachricht später noch einmal. Geht auch das nicht, zeigen Sie diesen Bericht denen, die Ihr Mailsystem betreiben.
 {{end}}
 Es wird nicht weiter versucht.

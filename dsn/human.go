@@ -15,9 +15,10 @@ const (
 
 // Letter is what a report tells people, for the template of its text. Nothing in it can break the report: what comes from strangers is escaped and cut.
 type Letter struct {
-	Reporter   string // our host name
-	Headline   Action // that a reader must know of first
-	Only       string // the recipient, where it is but one with a plain and short address
+	Reporter   string    // our host name
+	Headline   Action    // that a reader must know of first
+	Only       string    // the recipient, where it is but one with a plain and short address
+	Received   time.Time // when the message was accepted, in UTC; zero: not told
 	Recipients []LetterRecipient
 	Returned   Returned
 }
@@ -42,7 +43,8 @@ type LetterRecipient struct {
 	Action   Action
 	Status   string
 	Cause    Cause
-	Reason   string
+	Reason   string   // ours; empty where the reply says it
+	Expired  bool     // it was tried for as long as it may be
 	Host     string   // that gave Reply
 	Reply    []string // its lines
 	Tried    []LetterHost
@@ -65,29 +67,46 @@ type Cause string
 
 // The causes.
 const (
-	CauseHost    Cause = "host"    // host unknown
-	CauseNoMail  Cause = "no-mail" // the domain takes no mail
-	CauseAddress Cause = "address" // the mailbox does not exist
-	CauseFull    Cause = "full"    // the mailbox is full
-	CauseSize    Cause = "size"    // the message is too large
-	CausePolicy  Cause = "policy"  // they do not want it
-	CauseContent Cause = "content" // its form cannot be taken
-	CauseRoute   Cause = "route"   // a mistake of an administrator
-	CauseOther   Cause = "other"
+	CauseHost       Cause = "host"       // host unknown
+	CauseNoMail     Cause = "no-mail"    // the domain takes no mail
+	CauseAddress    Cause = "address"    // the mailbox does not exist
+	CauseInactive   Cause = "inactive"   // the mailbox is switched off
+	CauseFull       Cause = "full"       // the mailbox is full
+	CauseSize       Cause = "size"       // the message is too large
+	CausePolicy     Cause = "policy"     // they do not want it
+	CauseSpam       Cause = "spam"       // they take it for spam
+	CauseReputation Cause = "reputation" // they do not trust our mail system
+	CauseSender     Cause = "sender"     // they do not take the sender's address
+	CauseContent    Cause = "content"    // its form cannot be taken
+	CauseRoute      Cause = "route"      // a mistake of an administrator
+	CauseWait       Cause = "wait"       // they want it later
+	CauseOther      Cause = "other"
 )
 
-// cause is found by the status (RFC 3463 s3), and by our own words for hosts that are unknown.
+// Causes are all of them.
+func Causes() []Cause {
+	return []Cause{
+		CauseHost, CauseNoMail, CauseAddress, CauseInactive, CauseFull, CauseSize, CausePolicy, CauseSpam, CauseReputation, CauseSender, CauseContent, CauseRoute, CauseWait,
+		CauseOther,
+	}
+}
+
+// cause is what is known of it; else it is found by the status (RFC 3463 s3), and by our own words for hosts that are unknown.
 func (r Recipient) cause() Cause {
 	s := r.status()
 	switch {
-	case strings.HasPrefix(r.Reason, "host unknown") || s == mail.Status{5, 1, 2}:
+	case strings.HasPrefix(r.Reason, hostUnknown) || s == mail.Status{5, 1, 2}:
 		return CauseHost
 	case s == mail.Status{5, 1, 10}:
 		return CauseNoMail
+	case r.Cause != "":
+		return r.Cause
 	case s[1] == 1 && s[2] != 8 && s[2] != 7:
 		return CauseAddress
+	case s[1] == 1:
+		return CauseSender
 	case s[1] == 2 && s[2] == 1:
-		return CauseAddress
+		return CauseInactive
 	case s[1] == 2 && s[2] == 2:
 		return CauseFull
 	case s[1] == 2 && s[2] == 3 || s[1] == 3 && s[2] == 4:
@@ -101,6 +120,35 @@ func (r Recipient) cause() Cause {
 	}
 	return CauseOther
 }
+
+// Words of ours at the beginning of a reason.
+const (
+	hostUnknown = "host unknown"
+	lastAttempt = "; the last attempt: "
+)
+
+// reason is ours without what the report says in other places: that the host is unknown, that the time is over, and the reply.
+func (r Recipient) reason() string {
+	text := strings.TrimPrefix(r.Reason, hostUnknown+": ")
+	if r.Expired && r.cause() != CauseHost {
+		_, text, _ = strings.Cut(text, lastAttempt)
+	}
+	if said := r.Diagnostic.String(); said != "" && strings.Contains(text, beginning(said, maxRepeated)) {
+		return ""
+	}
+	return text
+}
+
+// beginning is the whole characters in the first most octets of text.
+func beginning(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return text[:charactersIn(text, most)]
+}
+
+// maxRepeated is how much of a reply is looked for in a reason, in octets: the reason may have cut it.
+const maxRepeated = 200
 
 // human is the part for people, who may know nothing of mail servers, and the subject.
 func (r Report) human(returned Returned) (part, string) {
@@ -121,7 +169,7 @@ func (r Report) human(returned Returned) (part, string) {
 }
 
 func (r Report) letter(returned Returned) Letter {
-	l := Letter{Reporter: foreign(r.ReportingMTA), Headline: r.headline(), Returned: returned}
+	l := Letter{Reporter: foreign(r.ReportingMTA), Headline: r.headline(), Received: r.Received.UTC(), Returned: returned}
 	if address := r.Recipients[0].Final.String(); len(r.Recipients) == 1 && len(address) <= 40 && isASCII(address) {
 		l.Only = address
 	}
@@ -133,7 +181,7 @@ func (r Report) letter(returned Returned) Letter {
 
 func (r Recipient) letter() LetterRecipient {
 	l := LetterRecipient{
-		Address: r.name(), Action: r.Action, Status: r.status().String(), Cause: r.cause(), Reason: cut(printable(r.Reason), maxQuoted), Host: foreign(r.RemoteMTA),
+		Address: r.name(), Action: r.Action, Status: r.status().String(), Cause: r.cause(), Reason: cut(printable(r.reason()), maxQuoted), Expired: r.Expired, Host: foreign(r.RemoteMTA),
 		Reply: r.replyLines(), More: r.NotListed, InDoubt: r.InDoubt && (r.Action == Failed || r.Action == Delayed), LastAttempt: r.LastAttempt.UTC(), RetryUntil: r.RetryUntil.UTC(),
 	}
 	if r.otherOriginal() {
@@ -171,7 +219,7 @@ func (r Recipient) replyLines() []string {
 	var lines []string
 	left := maxQuoted
 	for _, line := range r.Diagnostic.Lines {
-		line = mail.Escape(line)
+		line = printable(line)
 		lines = append(lines, cut(line, left))
 		if left -= len(line); left <= 0 {
 			break

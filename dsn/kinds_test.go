@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,14 +32,14 @@ func kinds() []kind {
 		{"mailbox-full", mail.Status{5, 2, 2}, "552 5.2.2 Mailbox full, over quota", "refused at rcpt", nil},
 		{"too-large", mail.Status{5, 3, 4}, "552 5.3.4 Message size exceeds fixed limit", "refused at dot", nil},
 		{"too-large-for-all", mail.Status{5, 3, 4}, "", "no host takes a message of 30000000 octets", nil},
-		{"spam", mail.Status{5, 7, 1}, "554 5.7.1 Message rejected as spam by content filter", "refused at dot", nil},
-		{"blocklist", mail.Status{5, 7, 1}, "554 5.7.1 Service unavailable; Client host [192.0.2.25] blocked using zen.example.net", "refused at rcpt", nil},
-		{"authentication", mail.Status{5, 7, 26}, "550 5.7.26 This message does not pass authentication checks (SPF and DKIM)", "refused at dot", nil},
-		{"relay-denied", mail.Status{5, 7, 1}, "554 5.7.1 <bob@example.org>: Relay access denied", "refused at rcpt", nil},
+		{"spam", mail.Status{5, 7, 1}, "554 5.7.1 Message rejected as spam by content filter", "refused at dot", because(CauseSpam)},
+		{"blocklist", mail.Status{5, 7, 1}, "554 5.7.1 Service unavailable; Client host [192.0.2.25] blocked using zen.example.net", "refused at rcpt", because(CauseReputation)},
+		{"authentication", mail.Status{5, 7, 26}, "550 5.7.26 This message does not pass authentication checks (SPF and DKIM)", "refused at dot", because(CauseReputation)},
+		{"relay-denied", mail.Status{5, 7, 1}, "554 5.7.1 <bob@example.org>: Relay access denied", "refused at rcpt", because(CauseRoute)},
 		{"disabled", mail.Status{5, 2, 1}, "550 5.2.1 The email account that you tried to reach is disabled", "refused at rcpt", nil},
 		{"moved", mail.Status{5, 1, 6}, "551 5.1.6 User has moved; please try <robert@example.net>", "refused at rcpt", nil},
 		{"expired-greylisted", mail.Status{4, 7, 1}, "451 4.7.1 Greylisting in action, please come back later", over + "refused for now at rcpt", func(r *Report) {
-			r.Recipients[0].Tried = tried()[:1]
+			r.Recipients[0].Tried, r.Recipients[0].Cause = tried()[:1], CauseWait
 		}},
 		{"expired-unreached", mail.Status{4, 4, 1}, "", "host unknown: no host took a connection until the lifetime of the message ended; the last attempt: connection refused", func(r *Report) {
 			r.Recipients[0].RemoteMTA, r.Recipients[0].Tried, r.Recipients[0].NotListed = "", tried(), 2
@@ -54,6 +55,9 @@ func kinds() []kind {
 		{"by-operator", mail.Status{5, 0, 0}, "450 4.2.0 try again", "returned to the sender by the operator", nil},
 	}
 }
+
+// because is what the queue knows of a cause by more than the status.
+func because(c Cause) func(*Report) { return func(r *Report) { r.Recipients[0].Cause = c } }
 
 func tried() []Host {
 	return []Host{
@@ -72,9 +76,13 @@ func (k kind) report(t *testing.T) Report {
 		if _, err := fmt.Sscan(k.reply, &one.Diagnostic.Code); err != nil {
 			t.Fatal(err)
 		}
+		if strings.Contains(k.reason, "refused") {
+			one.Reason += ": " + k.reply
+		}
 	} else if k.name != "in-doubt" && k.name != "tls-required" {
 		one.RemoteMTA = ""
 	}
+	one.Expired = strings.Contains(k.reason, "the lifetime of the message ended")
 	if k.change != nil {
 		k.change(&r)
 	}

@@ -73,6 +73,10 @@ type Recipient struct {
 	LastAttempt, RetryUntil time.Time
 	// Reason is a sentence for people: why.
 	Reason string
+	// Cause is what it comes to for the sender; empty: what Status says. Host and no mail are always by Reason and Status.
+	Cause Cause
+	// Expired says that the recipient failed since the message was tried for as long as it may be.
+	Expired bool
 	// Tried is what became of each host, and NotListed how many more were tried.
 	Tried     []Host
 	NotListed int

@@ -80,15 +80,15 @@ func ParseText(source string) (*Text, error) {
 func samples() []Letter {
 	var list []Letter
 	for _, action := range []Action{Failed, Delayed, Delivered, Relayed, Expanded} {
-		for _, cause := range []Cause{CauseHost, CauseNoMail, CauseAddress, CauseFull, CauseSize, CausePolicy, CauseContent, CauseRoute, CauseOther} {
+		for _, cause := range Causes() {
 			at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 			r := LetterRecipient{
 				Address: "bob@example.org", Original: "robert@example.org", Action: action, Status: mail.Status{5, 1, 1}.String(), Cause: cause, Reason: "{{refused}}",
-				Host: "mx1.example.org", Reply: []string{"550-5.1.1 no", "550 5.1.1 <&>"}, InDoubt: action == Failed, LastAttempt: at, RetryUntil: at, More: 3,
+				Host: "mx1.example.org", Reply: []string{"550-5.1.1 no", "550 5.1.1 <&>"}, Expired: action == Failed, InDoubt: action == Failed, LastAttempt: at, RetryUntil: at, More: 3,
 				Tried: []LetterHost{{"mx1.example.org", "192.0.2.1", 3, at, "connection refused"}, {"mx2.example.org", "", 0, time.Time{}, "it is us"}},
 			}
-			list = append(list, Letter{"out.example.com", action, "bob@example.org", []LetterRecipient{r, {Address: "x@example.org", Action: Failed}}, ReturnedHeader},
-				Letter{"out.example.com", action, "", []LetterRecipient{{Address: "x@example.org", Action: action, Cause: cause}}, ReturnedNothing})
+			list = append(list, Letter{"out.example.com", action, "bob@example.org", at, []LetterRecipient{r, {Address: "x@example.org", Action: Failed}}, ReturnedHeader},
+				Letter{"out.example.com", action, "", time.Time{}, []LetterRecipient{{Address: "x@example.org", Action: action, Cause: cause}}, ReturnedNothing})
 		}
 	}
 	return list

@@ -184,3 +184,12 @@ func TestFromIsMadeCanonical(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// A person finds in the report what the remote said, as it stands in the fields for programs.
+func TestBackslashesStay(t *testing.T) {
+	r := failure(t)
+	r.Recipients[0].Diagnostic = mail.Reply{Code: 550, Lines: []string{`550 5.1.1 EXAMPLE\bob is unknown`}}
+	if text := string(write(t, r)); strings.Count(text, `550 5.1.1 EXAMPLE\bob is unknown`) != 2 {
+		t.Errorf("the reply does not stand there twice:\n%s", text)
+	}
+}

@@ -9,7 +9,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"sternpost/bounce"
 	"sternpost/dsn"
+	"sternpost/journal"
 	"sternpost/mail"
 )
 
@@ -111,7 +113,7 @@ func (q *Queue) addNotice(o Owed, s *Settlement, t terms) {
 		}
 		first = first || here && state.State == Pending && state.Noticed
 		if state.State == Pending && o.wants(i, "DELAY") {
-			list = append(list, delayed(o, i, state, t))
+			list = append(list, q.delayed(o, i, state, t))
 		}
 	}
 	if !first || len(list) == 0 {
@@ -158,18 +160,19 @@ func (q *Queue) report(o Owed, about []dsn.Recipient, t terms) dsn.Report {
 func (q *Queue) entries(o Owed, s *Settlement, about []int, t terms) []dsn.Recipient {
 	list := make([]dsn.Recipient, 0, len(about))
 	for _, i := range about {
-		list = append(list, recipient(o, i, s.States[i]))
+		list = append(list, q.recipient(o, i, s.States[i]))
 	}
 	q.addTried(o, s, list, t.now)
 	return list
 }
 
 // recipient is what a report says of one recipient.
-func recipient(o Owed, i int, state RecipientState) dsn.Recipient {
+func (q *Queue) recipient(o Owed, i int, state RecipientState) dsn.Recipient {
 	rcpt := o.Envelope.Recipients[i]
 	r := dsn.Recipient{
 		Final: rcpt.Address, OriginalType: rcpt.OriginalType, Original: rcpt.Original, Action: dsn.Failed, Status: state.Last.Status,
 		RemoteMTA: state.Last.Host, Diagnostic: state.Last.Reply, LastAttempt: state.Tried, Reason: state.Last.Reason, InDoubt: state.InDoubt,
+		Cause: cause(q.rules.Load(), state.Last), Expired: journal.Entry{Kind: kindOf(state), Reason: state.Last.Reason}.Expired(),
 	}
 	if state.State == Delivered {
 		r.Action, r.InDoubt = dsn.Relayed, false
@@ -177,9 +180,40 @@ func recipient(o Owed, i int, state RecipientState) dsn.Recipient {
 	return r
 }
 
+// cause is what a failure or delay comes to for the sender, by the rules that judge it everywhere; empty: no more than the status says.
+func cause(rules *bounce.Classifier, o mail.Outcome) dsn.Cause {
+	switch rules.Classify(bounce.FromOutcome(o)).Cause {
+	case bounce.BadMailbox:
+		return dsn.CauseAddress
+	case bounce.Inactive:
+		return dsn.CauseInactive
+	case bounce.MailboxFull:
+		return dsn.CauseFull
+	case bounce.TooLarge:
+		return dsn.CauseSize
+	case bounce.Content:
+		return dsn.CauseContent
+	case bounce.Policy, bounce.Filtered:
+		return dsn.CausePolicy
+	case bounce.Spam:
+		return dsn.CauseSpam
+	case bounce.Reputation, bounce.Authentication:
+		return dsn.CauseReputation
+	case bounce.RejectedSender:
+		return dsn.CauseSender
+	case bounce.RelayDenied:
+		return dsn.CauseRoute
+	case bounce.Greylisted, bounce.RateLimited:
+		return dsn.CauseWait
+	case bounce.Network, bounce.DNS, bounce.System, bounce.TLS, bounce.Protocol:
+		return dsn.CauseOther
+	}
+	return ""
+}
+
 // delayed is what a notice says of one recipient.
-func delayed(o Owed, i int, state RecipientState, t terms) dsn.Recipient {
-	r := recipient(o, i, state)
+func (q *Queue) delayed(o Owed, i int, state RecipientState, t terms) dsn.Recipient {
+	r := q.recipient(o, i, state)
 	r.Action = dsn.Delayed
 	own := o
 	own.Destination = o.Envelope.Recipients[i].Address.Domain

@@ -279,7 +279,7 @@ func TestReportSaysWhatHostsSaid(t *testing.T) {
 			reports[r.to] += strings.Join(strings.Fields(r.text), " ")
 		}
 		for to, wants := range map[string][]string{
-			"one@us.test":   {"mx1.grey.test: ", ": no connection: connection refused", ": 450 4.2.0 greylisted"},
+			"one@us.test":   {"mx1.grey.test: ", ": no connection: connection refused", ": 450 4.2.0 greylisted", "The other side asks for more time. It has been tried again and again since"},
 			"two@us.test":   {": no answer in time at greeting"},
 			"three@us.test": {": no answer in time at greeting"},
 		} {
@@ -291,6 +291,45 @@ func TestReportSaysWhatHostsSaid(t *testing.T) {
 			if strings.Contains(reports[to], place) {
 				t.Errorf("the report for %s says why a host was chosen:\n%s", to, reports[to])
 			}
+		}
+	})
+}
+
+// What a report advises follows from the rules that judge failures everywhere, not from the status alone: many replies have none.
+func TestReportAdvises(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		for domain, reply := range map[mail.Domain]string{
+			"none.test": "550 no such user here", "off.test": "550 this account has been disabled", "list.test": "554 5.7.1 Service unavailable; client host blocked using zen.spamhaus.org",
+			"spam.test": "554 5.7.1 message rejected as spam",
+		} {
+			w.answer(domain, func(mail.Transaction) mail.Outcome {
+				o := refused(mail.Transaction{})
+				o.Reply.Lines, o.Reason = []string{reply}, "refused at rcpt: "+reply
+				o.Status = o.Reply.Status()
+				return o
+			})
+			w.submit(strings.TrimSuffix(string(domain), ".test")+"@us.test", "u@"+string(domain))
+		}
+		pass(time.Minute)
+		want := map[string][]string{
+			"none@us.test": {"The address does not exist there.", "check the address for slips"}, "off@us.test": {"The mailbox is switched off.", "another address"},
+			"list@us.test": {"The other side does not trust the mail system", "show this report"}, "spam@us.test": {"takes the message for spam", "in other words"},
+		}
+		for _, a := range w.tries("us.test") {
+			text := strings.Join(strings.Fields(a.text), " ")
+			for _, part := range want[a.to] {
+				if !strings.Contains(text, part) {
+					t.Errorf("%s: no %q in\n%s", a.to, part, a.text)
+				}
+			}
+			if strings.Contains(text, "refused at rcpt") {
+				t.Errorf("%s is told in words of SMTP:\n%s", a.to, a.text)
+			}
+			delete(want, a.to)
+		}
+		if len(want) > 0 {
+			t.Errorf("no report: %v", want)
 		}
 	})
 }
