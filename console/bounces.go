@@ -22,13 +22,13 @@ type BounceList struct {
 // usualPast is what a search looks at that does not say since when.
 const usualPast = "24h"
 
-// bounceSearch reads the search for failures that a request is.
-func bounceSearch(r *http.Request, now time.Time) (Search, journal.Query, error) {
+// bounceSearch reads the search for failures that a request is; past is since when where it does not say so.
+func bounceSearch(r *http.Request, now time.Time, past string) (Search, journal.Query, error) {
 	s, err := searchOf(r.URL.Query())
 	if err != nil {
 		return s, journal.Query{}, err
 	}
-	s.Since = cmp.Or(s.Since, usualPast)
+	s.Since = cmp.Or(s.Since, past)
 	s.Kind = cmp.Or(s.Kind, string(journal.Failed))
 	q, err := s.query(now)
 	q.Brief = true
@@ -37,7 +37,11 @@ func bounceSearch(r *http.Request, now time.Time) (Search, journal.Query, error)
 
 // listBounces answers with the newest failures in one object, in the order in which they happened; where the caller accepts typeLines, with one a line and without a bound.
 func (c *Console) listBounces(w http.ResponseWriter, r *http.Request) error {
-	s, q, err := bounceSearch(r, time.Now())
+	past := usualPast
+	if named := r.URL.Query(); named.Has("message") || named.Has("message_id") {
+		past = "" // whenever it was
+	}
+	s, q, err := bounceSearch(r, time.Now(), past)
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,8 @@ func TestBouncesAreFound(t *testing.T) {
 		{"kind=deferred", "you", false},
 		{"kind=delivered", "them", false},
 		{"message=0000000000008", "", false},
+		{"message=0000000000001", "before", false}, // whenever it was
+		{"message=0000000000001&since=1d", "", false},
 	} {
 		var list BounceList
 		answered(t, client, "/v1/bounces?"+c.query, &list)
@@ -145,6 +147,15 @@ func TestIncidents(t *testing.T) {
 	answered(t, client, "/v1/bounces/summary?since=1h", &summary)
 	if len(summary.Incidents) != 1 || len(summary.Alarms) != 1 {
 		t.Errorf("%+v", summary)
+	}
+	for query, want := range map[string][2]int{"category=bad-mailbox": {1, 0}, "category=bad-domain": {0, 1}, "category=spam": {0, 0}, "hard=true": {1, 1}, "sender=%3C%3E": {0, 0}} {
+		for _, path := range []string{"/v1/incidents?since=1h&", "/v1/bounces/summary?since=1h&"} {
+			told = IncidentList{}
+			answered(t, client, path+query, &told)
+			if got := [2]int{len(told.Incidents), len(told.Alarms)}; got != want {
+				t.Errorf("%s%s: %d incidents and alarms, want %d", path, query, got, want)
+			}
+		}
 	}
 	b.write(journal.Entry{Kind: "broken"})
 	if response, _ := ask(t, client, get(t, "/v1/incidents?since=1h")); response.StatusCode != http.StatusInternalServerError {

@@ -48,7 +48,7 @@ const othersName = "*"
 // summarizeBounces answers with a BounceSummary.
 func (c *Console) summarizeBounces(w http.ResponseWriter, r *http.Request) error {
 	now := time.Now()
-	s, q, err := bounceSearch(r, now)
+	s, q, err := bounceSearch(r, now, usualPast)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (c *Console) summarizeBounces(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	if summary.IncidentList, err = c.incidentsOf(r.Context(), q); err != nil {
+	if summary.IncidentList, err = c.incidentsOf(r.Context(), s, q); err != nil {
 		return err
 	}
 	answer(w, summary)

@@ -58,11 +58,11 @@ const (
 
 // listIncidents answers with the incidents and alarms of a time.
 func (c *Console) listIncidents(w http.ResponseWriter, r *http.Request) error {
-	_, q, err := bounceSearch(r, time.Now())
+	s, q, err := bounceSearch(r, time.Now(), usualPast)
 	if err != nil {
 		return err
 	}
-	told, err := c.incidentsOf(r.Context(), q)
+	told, err := c.incidentsOf(r.Context(), s, q)
 	if err != nil {
 		return err
 	}
@@ -70,8 +70,8 @@ func (c *Console) listIncidents(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// incidentsOf looks for equal causes in what a query finds, deferrals too: what is wrong shows in them first.
-func (c *Console) incidentsOf(ctx context.Context, q journal.Query) (IncidentList, error) {
+// incidentsOf looks for equal causes in what a search finds, deferrals too: what is wrong shows in them first.
+func (c *Console) incidentsOf(ctx context.Context, s Search, q journal.Query) (IncidentList, error) {
 	told := IncidentList{Incidents: []Incident{}, Alarms: []Alarm{}}
 	if c.judge == nil || c.journal == nil {
 		return told, nil
@@ -86,6 +86,9 @@ func (c *Console) incidentsOf(ctx context.Context, q journal.Query) (IncidentLis
 				return
 			}
 			judged := bounce.Event{Entry: e, Verdict: c.judge(e)}
+			if !s.wants(judged) {
+				continue
+			}
 			if bounce.TellsMore(judged) {
 				judged.Entry.Attempt, failure = c.treeFor(ctx, trees, e)
 			}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"iter"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"sternpost/bounce"
 	"sternpost/journal"
 	"sternpost/mail"
 )
@@ -105,6 +107,9 @@ func (s Search) query(now time.Time) (q journal.Query, err error) {
 			return q, refuse("kind: %q is none of %s", s.Kind, kinds())
 		}
 	}
+	if s.Category != "" && !slices.Contains(bounce.Categories(), bounce.Category(s.Category)) {
+		return q, refuse("category: %q is none of %s", s.Category, bounce.Categories())
+	}
 	if s.Status != "" {
 		if q.Status, err = mail.ParseStatus(s.Status); err != nil {
 			return q, refuse("status: %q %s", s.Status, err)
@@ -123,7 +128,9 @@ func (s Search) query(now time.Time) (q journal.Query, err error) {
 	if q.Since, err = parseInstant("since", s.Since, now); err != nil {
 		return q, err
 	}
-	q.Until, err = parseInstant("until", s.Until, now)
+	if q.Until, err = parseInstant("until", s.Until, now); err == nil && !q.Until.IsZero() && !q.Since.Before(q.Until) {
+		err = refuse("until: %s is not behind since, %s", q.Until.UTC().Format(time.RFC3339), q.Since.UTC().Format(time.RFC3339))
+	}
 	return q, err
 }
 
@@ -147,6 +154,11 @@ func parseInstant(name, text string, now time.Time) (time.Time, error) {
 // fits says whether an event is one of s by what the journal does not index.
 func (s Search) fits(e Event) bool {
 	return (s.Category == "" || s.Category == e.Category) && (!s.Hard || e.Hard) && (s.Sender != nullSender || e.Sender == "")
+}
+
+// wants is fits for what is judged already.
+func (s Search) wants(e bounce.Event) bool {
+	return (s.Category == "" || s.Category == string(e.Verdict.Category)) && (!s.Hard || e.Verdict.Hard) && (s.Sender != nullSender || e.Entry.Sender == "")
 }
 
 // search yields the events of s, those of q that fit, at most q.Limit.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,7 +22,7 @@ type bouncesCommand struct {
 
 // failures are the flags that choose what failed. All that are set must fit.
 type failures struct {
-	Since     string `placeholder:"TIME" default:"24h" help:"From this time on: a time as in 2026-01-31T12:00:00Z, a day as in 2026-01-31, or an age as in 90s, 2h or 3d."`
+	Since     string `placeholder:"TIME" help:"From this time on: a time as in 2026-01-31T12:00:00Z, a day as in 2026-01-31, or an age as in 90s, 2h or 3d. Without it: 24h."`
 	Until     string `placeholder:"TIME" help:"Before this time."`
 	Domain    string `placeholder:"DOMAIN" help:"Of recipients in this domain."`
 	Sender    string `placeholder:"ADDRESS" help:"Of this reverse-path; <> is the null one."`
@@ -47,9 +48,22 @@ func (f failures) search() console.Search {
 
 type bouncesListCommand struct {
 	failures
-	CSV     bool `help:"Print CSV, for spreadsheets."`
-	Follow  bool `short:"f" help:"Go on with what fails from now on, until interrupted."`
-	Verbose bool `short:"v" help:"In the table, show what the remote said too."`
+	Message   string `placeholder:"ID" help:"Of this message, whenever it was."`
+	MessageID string `name:"message-id" placeholder:"TEXT" help:"With this Message-ID, whenever it was."`
+	Kind      string `placeholder:"KIND" help:"What happened instead of what failed: accepted, delivered, deferred, removed, changed, lost or suppressed."`
+	CSV       bool   `help:"Print CSV, for spreadsheets."`
+	Follow    bool   `short:"f" help:"Go on with what fails from now on, until interrupted."`
+	Verbose   bool   `short:"v" help:"In the table, show what the remote said too."`
+}
+
+// search is of failures, unless another kind is named.
+func (b bouncesListCommand) search() console.Search {
+	s := b.failures.search()
+	s.Kind, s.Message, s.MessageID = cmp.Or(b.Kind, s.Kind), b.Message, b.MessageID
+	if b.Follow {
+		s.Since = cmp.Or(s.Since, "24h")
+	}
+	return s
 }
 
 func (bouncesListCommand) Help() string {
@@ -58,6 +72,7 @@ func (bouncesListCommand) Help() string {
     sternpost bounces --since 3d --hard
     sternpost bounces --domain example.org --csv > bounces.csv
     sternpost bounces --follow --category reputation
+    sternpost bounces --kind delivered --host mx1.example.org --since 1h
 
 With --follow it goes on until it is interrupted, or until nobody reads on (| head); while the agent is stopped it waits, and misses nothing.`
 }
@@ -65,6 +80,9 @@ With --follow it goes on until it is interrupted, or until nobody reads on (| he
 func (b bouncesListCommand) Run(sh *shell) error {
 	if b.CSV && sh.json {
 		return withCode(exitUsage, errors.New("--csv and --json exclude each other"))
+	}
+	if b.Kind != "" && b.Deferred {
+		return withCode(exitUsage, errors.New("--kind and --deferred exclude each other"))
 	}
 	if b.Follow && b.Until != "" {
 		return withCode(exitUsage, errors.New("--follow has no end, so --until goes not with it"))
@@ -95,7 +113,7 @@ func (b bouncesListCommand) print(sh *shell, events iter.Seq2[console.Event, err
 // alarms prints below the table what will never work, where nothing but a time, a domain or an address was asked for.
 func (b bouncesListCommand) alarms(ctx context.Context, sh *shell, agent *client) error {
 	s := b.search()
-	if s.Category != "" || s.Code != 0 || s.Status != "" {
+	if s.Category != "" || s.Code != 0 || s.Status != "" || b.Kind != "" || s.Message != "" || s.MessageID != "" {
 		return nil
 	}
 	var told console.IncidentList

@@ -39,10 +39,25 @@ func bouncesText(sh *shell, events iter.Seq2[console.Event, error], b bouncesLis
 		}
 	}
 	if n == 0 && !b.Follow {
-		_, err := fmt.Fprintln(sh.stdout, "Nothing of that kind failed in this time.")
+		_, err := fmt.Fprintln(sh.stdout, nothingText(b))
 		return err
 	}
 	return nil
+}
+
+// nothingText says that a search found nothing, and what was looked at.
+func nothingText(b bouncesListCommand) string {
+	text := "Nothing of that kind failed"
+	if b.Kind != "" {
+		text = "Nothing of that kind happened"
+	}
+	switch {
+	case b.Since != "" || b.Until != "":
+		return text + " in this time."
+	case b.Message != "" || b.MessageID != "":
+		return text + " as far back as the journal goes."
+	}
+	return text + " in the last day (--since 7d looks further back)."
 }
 
 // bounceRows prints failures.
