@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/netip"
+	"slices"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -35,7 +36,7 @@ func labConfiguration(sh *shell, s lab.Scenario) (*configuration, error) {
 func (c *configuration) lead(w *lab.World) {
 	c.Resolver.Servers = []string{w.DNS().Addr()}
 	c.Delivery.Port = w.Port()
-	c.Delivery.AllowAddresses = append(c.Delivery.AllowAddresses, netip.MustParsePrefix("127.0.0.0/8"))
+	c.Delivery.AllowAddresses = slices.Concat(c.Delivery.AllowAddresses, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
 	if c.Delivery.Hostname == "" {
 		c.Delivery.Hostname = w.Scenario().AgentName()
 	}

@@ -103,13 +103,19 @@ func (a *core) handIn(ctx context.Context, m lab.Message) (handed, error) {
 	return h, nil
 }
 
-// returned are the reports that came back to a sender.
+// returned is what the reports said that came back to a sender, by their Message-ID.
 type returned struct {
 	mu      sync.Mutex
-	reports map[string]dsn.Report // by their Message-ID
+	reports map[string][]saidOf
 }
 
-func newReturned() *returned { return &returned{reports: map[string]dsn.Report{}} }
+// saidOf is what a report says of a recipient.
+type saidOf struct {
+	to     mail.Address
+	action dsn.Action
+}
+
+func newReturned() *returned { return &returned{reports: map[string][]saidOf{}} }
 
 // see reads what arrives in the world. Reports have the null reverse-path.
 func (r *returned) see(e lab.Event) {
@@ -120,18 +126,22 @@ func (r *returned) see(e lab.Event) {
 	if err != nil {
 		return // other mail
 	}
+	var list []saidOf
+	for _, one := range report.Recipients {
+		list = append(list, saidOf{one.Final, one.Action})
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reports[report.MessageID] = report
+	r.reports[report.MessageID] = list
 }
 
 // about is what the report with that Message-ID says of a recipient; empty: nothing, or it did not come back.
 func (r *returned) about(messageID string, to mail.Address) dsn.Action {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, one := range r.reports[messageID].Recipients {
-		if one.Final == to {
-			return one.Action
+	for _, one := range r.reports[messageID] {
+		if one.to == to {
+			return one.action
 		}
 	}
 	return ""
@@ -142,8 +152,8 @@ func (r *returned) says(messageID string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var list []string
-	for _, one := range r.reports[messageID].Recipients {
-		list = append(list, mail.Escape(one.Final.String())+" "+string(one.Action))
+	for _, one := range r.reports[messageID] {
+		list = append(list, mail.Escape(one.to.String())+" "+string(one.action))
 	}
 	return list
 }

@@ -55,6 +55,8 @@ type labRecipient struct {
 	Status      string   `json:"status"`
 	Reason      string   `json:"reason"`
 	DSN         []string `json:"dsn"` // what was reported of it and came back, in its order
+
+	refused bool // at the agent's door
 }
 
 // labExpectation is an expectation of the scenario, judged.
@@ -81,6 +83,9 @@ func (r labResult) report() labReport {
 		told.count(own)
 		m := r.message(h.id.String(), own)
 		m.number, m.At, m.Sender = h.number, h.at.Truncate(time.Millisecond).UTC(), r.scenario.Messages[h.number-1].From.String()
+		for i, f := range own {
+			m.Recipients[i].refused = h.refused[f.Recipient] != nil
+		}
 		told.Messages = append(told.Messages, m)
 		told.Attempts += m.attempts
 		told.Reports += len(m.Reports)

@@ -56,7 +56,7 @@ func (s labStory) door(m labMessage) labLine {
 	l := labLine{at: m.At}
 	l.add("", "handed in")
 	for _, r := range m.Recipients {
-		if r.Attempts == 0 && r.Disposition == string(mail.Failed) {
+		if r.refused {
 			l.add("  ", mail.Escape(r.Recipient)+" refused at the door: "+plain(r.Reason))
 			l.mark("refused at the door", s.paint.bad)
 		}
