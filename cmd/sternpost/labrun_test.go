@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -179,4 +180,20 @@ func TestLabRunJSONHasTheDocumentedKeys(t *testing.T) {
 		})
 	}
 	compareKeys(t, found, tables)
+}
+
+// TestLabDocumentShowsTheReport compares the report in docs/lab.md, but for its numbers: those change with the delays of the queue.
+func TestLabDocumentShowsTheReport(t *testing.T) {
+	printed, err := runScenario(t, false, labRunCommand{Scenario: "five-days-down"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, report, _ := strings.Cut(printed, "\n1. from")
+	blank := func(text string) string {
+		text = regexp.MustCompile(`\+[0-9dhms]+|[0-9]+ attempts|to [0-9]+,`).ReplaceAllString(text, "N")
+		return strings.Join(strings.Fields(text), " ")
+	}
+	if !strings.Contains(blank(readDocument(t, "lab.md")), blank("1. from"+report)) {
+		t.Errorf("docs/lab.md does not show what `sternpost lab run five-days-down` prints now:\n%s", printed)
+	}
 }
