@@ -421,8 +421,8 @@ func TestReportCounts(t *testing.T) {
 	})
 }
 
-// Many clients at once, while the host goes down and comes back under them: nothing that was answered with 250 is missing, nothing is kept twice, and the events have
-// their order.
+// Many clients at once, while the host goes down and comes back under them: nothing that was answered with 250 is missing, and the events have their order. A
+// second copy there may be: where the host goes down between its decision and its reply, the client does not hear of it (RFC 1047).
 func TestManyClientsWhileTheHostFlaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		last := 0
@@ -452,18 +452,17 @@ func TestManyClientsWhileTheHostFlaps(t *testing.T) {
 		}
 		all.Wait()
 		synctest.Wait()
-		copies, accepted := map[string]int{}, 0
+		accepted := map[string]int{}
 		for _, m := range w.Messages() {
-			copies[m.Recipients[0]]++
 			if m.Accepted {
-				accepted++
+				accepted[m.Recipients[0]]++
 			}
 		}
 		if r := w.Report().Hosts[0]; r.Unanswered == 0 || r.Refused == 0 {
 			t.Errorf("the host gave no trouble: %+v", r)
 		}
-		if got := answered.Load(); got != clients*each || len(copies) != clients*each || accepted != clients*each {
-			t.Errorf("%d were answered, %d recipients have %d copies that were accepted; want %d each", got, len(copies), accepted, clients*each)
+		if got := answered.Load(); got != clients*each || len(accepted) != clients*each {
+			t.Errorf("%d were answered, %d recipients were accepted; want %d each", got, len(accepted), clients*each)
 		}
 	})
 }
