@@ -57,7 +57,7 @@ type rehearsal struct {
 // Probe asks every exchanger and every address of the domain what Deliver would ask, in the order in which it would try them, and stops before DATA: nothing is sent. Health
 // and the limits of an attempt do not count, and the list is not cut at us; addresses that no exchanger can have are left alone all the same. There is one session at a time.
 //
-// It uses the planner and the stations of Deliver, so that both judge alike. The error says that Through names no host; the list of hosts is in it.
+// It uses the planner and the stations of Deliver, so that both judge alike. The error says that Through, or a mask, names no host; the list of hosts is in it.
 func (a *Agent) Probe(ctx context.Context, r ProbeRequest) (Probe, error) {
 	t := mail.Transaction{Message: "probe", Attempt: 1, Domain: r.Recipient.Domain, Content: r.Content, Envelope: r.envelope()}
 	w := a.begin(ctx, t)
@@ -77,6 +77,9 @@ func (a *Agent) Probe(ctx context.Context, r ProbeRequest) (Probe, error) {
 	terms, failure := w.lookUp(route, a.openScreen())
 	terms.listed, terms.shuffle.Limit, terms.outlook = true, 0, func(target) outlook { return outlook{} }
 	w.plan = makePlan(terms)
+	if err = hit(w.plan, a.masks); err != nil {
+		return p, err
+	}
 	if p.Through, err = choose(w.plan, r.Through); err != nil {
 		return p, err
 	}
@@ -141,14 +144,30 @@ func choose(plan []*candidate, through string) (string, error) {
 		name = names[n-1]
 	}
 	if !slices.Contains(names, name) {
-		list := ""
-		for i, known := range names {
-			list += fmt.Sprintf("\n%d %s", i+1, mail.Escape(known))
-		}
-		return "", fmt.Errorf("no exchanger is %q; there are:%s", through, list)
+		return "", noExchanger(through, names)
 	}
 	only(plan, name)
 	return name, nil
+}
+
+// noExchanger says that a name is of none of the hosts.
+func noExchanger(name string, names []string) error {
+	list := ""
+	for i, known := range names {
+		list += fmt.Sprintf("\n%d %s", i+1, mail.Escape(known))
+	}
+	return fmt.Errorf("no exchanger is %q; there are:%s", name, list)
+}
+
+// hit refuses a mask of a host that is not in the plan: what is asked then would look like what was meant, and be all well.
+func hit(plan []*candidate, masks []Mask) error {
+	for _, m := range masks {
+		covered := func(c *candidate) bool { return m.covers(c.Host, c.Address) }
+		if m.host != "" && len(plan) > 0 && !slices.ContainsFunc(plan, covered) {
+			return fmt.Errorf("pretend %q: %w", m.text, noExchanger(m.host, hostNames(plan)))
+		}
+	}
+	return nil
 }
 
 // rounds is a probe on its way over the plan.

@@ -224,6 +224,25 @@ func TestProbePretends(t *testing.T) {
 	})
 }
 
+// A host with a typing mistake would make all well look like the answer.
+func TestProbePretendsOfNoHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for text, refused := range map[string]bool{"mx3.test=down": true, "192.0.2.9=down": true, "192.0.2.1=down": false, "MX1.test.=down": false, "ipv6=down": false} {
+			mask, err := ParseMask(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := newWorld(t, twoHosts, func(_ *Config, d *Deps) { d.Masks = []Mask{mask} })
+			primary := w.serve("192.0.2.1", "")
+			w.serve("192.0.2.2", "")
+			_, err = w.agent.Probe(t.Context(), ProbeRequest{Recipient: mail.Address{Local: "a", Domain: "example.test"}, Content: plain, Budget: time.Hour})
+			if (err != nil) != refused || refused && (!strings.Contains(err.Error(), "2 mx2.test") || len(primary.Connections()) > 0) {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+	})
+}
+
 func TestProbeThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, twoHosts)
