@@ -31,7 +31,7 @@ const english = `{{define "subject"}}Your message{{with .Only}} to {{.}}{{end}} 
 {{else if eq .Action "expanded"}}was sent on to the several addresses that this one stands for.
 {{else}}was delivered.
 {{end}}
-{{if or (eq .Action "failed") (eq .Action "delayed")}}{{template "why" .}}{{if .Expired}} It has been tried again and again{{if not $.Received.IsZero}} since {{template "date" $.Received}}{{end}}.{{end}}{{end}}
+{{if or (eq .Action "failed") (eq .Action "delayed")}}{{template "why" .}}{{if .Expired}} The message has been tried again and again{{if not $.Received.IsZero}} since {{template "date" $.Received}}{{end}}.{{end}}{{end}}
 {{with .Reason}}The reason, in the words of our mail server: {{.}}{{end}}
 
 {{if .Reply}}{{if .Host}}The mail server {{.Host}}{{else}}The other mail server{{end}} said:

@@ -279,7 +279,7 @@ func TestReportSaysWhatHostsSaid(t *testing.T) {
 			reports[r.to] += strings.Join(strings.Fields(r.text), " ")
 		}
 		for to, wants := range map[string][]string{
-			"one@us.test":   {"mx1.grey.test: ", ": no connection: connection refused", ": 450 4.2.0 greylisted", "The other side asks for more time. It has been tried again and again since"},
+			"one@us.test":   {"mx1.grey.test: ", ": no connection: connection refused", ": 450 4.2.0 greylisted", "The other side asks for more time. The message has been tried again and again since"},
 			"two@us.test":   {": no answer in time at greeting"},
 			"three@us.test": {": no answer in time at greeting"},
 		} {
