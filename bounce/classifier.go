@@ -173,6 +173,10 @@ func (f Failure) name(v *Verdict) {
 		is = "does not exist"
 		v.Sentence = "The domain " + domain + " does not exist."
 	}
+	if v.Rule == ruleHostUnknown && f.Status == (mail.Status{5, 4, 4}) {
+		v.Sentence = "The MX records of " + domain + " name no host that has an address."
+		v.Action = "Tell the postmaster of " + domain + " by another way; until it is mended no mail can go there."
+	}
 	if meant, ok := f.typo(*v); ok {
 		v.Sentence = domain + " " + is + "; " + string(meant) + " may be meant."
 		v.Action = "Correct the address, if it is a slip: " + string(meant) + " for " + domain + "."

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/BurntSushi/toml"
+
+	"sternpost/mail"
 )
 
 func classifier(t testing.TB, own ...Rule) *Classifier {
@@ -41,6 +43,25 @@ func TestRulesRecognizeTheirSamples(t *testing.T) {
 		}
 		if v := c.Classify(r.sample()); v.Rule != r.Name {
 			t.Errorf("the sample of %s (%q) is recognized by %q", r.Name, r.Sample, v.Rule)
+		}
+	}
+}
+
+// What is wrong with a domain that has no hosts is told as it is.
+func TestDomainWithoutHosts(t *testing.T) {
+	c, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, f := range map[string]Failure{
+		"The domain gone.test does not exist.":                          {Status: mail.Status{5, 1, 2}, Reason: "host unknown: gone.test does not exist (NXDOMAIN)"},
+		"The MX records of gone.test name no host that has an address.": {Status: mail.Status{5, 4, 4}, Reason: "host unknown: mx.gone.test does not exist (NXDOMAIN)"},
+		"The domain gone.test takes no mail, or does not exist.":        {Status: mail.Status{5, 1, 2}, Reason: "host unknown: gone.test has neither an MX nor an address"},
+		"The domain gone.test says that it takes no mail (null MX).":    {Status: mail.Status{5, 1, 10}, Reason: "gone.test takes no mail (null MX, RFC 7505)"},
+	} {
+		f.Stage, f.Domain, f.Recipient = mail.StageResolve, "gone.test", "you@gone.test"
+		if v := c.Classify(f); v.Category != BadDomain || v.Sentence != want {
+			t.Errorf("%s %q, want %q", v.Category, v.Sentence, want)
 		}
 	}
 }

@@ -18,11 +18,12 @@ const nobodyText = "no host could be reached, or would talk to us"
 
 // answers are the first lines of the story of a message: what became of it for each recipient, or what comes next.
 func (y whyStory) answers() {
-	list := y.told.Standing
+	list, more := y.told.Standing, 0
 	if len(list) > mostAnswers {
 		fmt.Fprintf(y.w, "%s: %s\n", count(len(list), "recipient"), states(list))
 		list = slices.DeleteFunc(slices.Clone(list), func(s console.Standing) bool { return s.State == "delivered" })
-		list = list[:min(len(list), mostAnswers)]
+		more = max(0, len(list)-mostAnswers)
+		list = list[:len(list)-more]
 	}
 	for _, s := range list {
 		word, colour, text := y.answer(s)
@@ -30,6 +31,9 @@ func (y whyStory) answers() {
 		if s.State != "delivered" && s.Advice != "" {
 			fmt.Fprintf(y.w, "  %s\n", wrapAfter("To do: "+plain(s.Advice), " ", columns-2, "  "))
 		}
+	}
+	if more > 0 {
+		fmt.Fprintf(y.w, "And %d more: see \"How it stands\" below.\n", more)
 	}
 }
 

@@ -72,7 +72,7 @@ func TestFirstLinesOfManyRecipients(t *testing.T) {
 		told.Standing = append(told.Standing, console.Standing{Recipient: state + "@example.test", State: state})
 	}
 	got := answersOf(told, time.Now(), false)
-	if !strings.HasPrefix(got, "6 recipients: 2 failed, 1 held, 1 waiting, 2 delivered\nWaiting for pending@") || strings.Contains(got, "delivered@") || strings.Count(got, "\n") != 4 {
+	if !strings.HasPrefix(got, "6 recipients: 2 failed, 1 held, 1 waiting, 2 delivered\nWaiting for pending@") || strings.Contains(got, "delivered@") || !strings.HasSuffix(got, "And 1 more: see \"How it stands\" below.\n") || strings.Count(got, "\n") != 5 {
 		t.Error(got)
 	}
 }
