@@ -276,6 +276,8 @@ func TestProblems(t *testing.T) {
 		{get(t, "/v1/queue?recepient=x"), 400, "no parameter"},
 		{get(t, "/v1/queue?limit=-1"), 400, "negative"},
 		{get(t, "/v1/bounces?category=bad-mail"), 400, "bad-mailbox"},
+		{get(t, "/v1/bounces?recipient=you"), 400, "recipient: "},
+		{get(t, "/v1/bounces?sender=shop"), 400, "sender: "},
 		{get(t, "/v1/incidents?category=bad-mail"), 400, "bad-mailbox"},
 		{get(t, "/v1/bounces?since=1h&until=2h"), 400, "not behind since"},
 		{get(t, "/v1/bounces?until=2d"), 400, "not behind since"},

@@ -97,6 +97,11 @@ func (s Search) query(now time.Time) (q journal.Query, err error) {
 	if s.Sender != nullSender {
 		q.Sender = canonicalAddress(s.Sender)
 	}
+	for name, text := range map[string]string{"recipient": s.Recipient, "sender": q.Sender} {
+		if _, err := mail.ParseAddress(text); text != "" && err != nil {
+			return q, refuse("%s: %s", name, err)
+		}
+	}
 	if s.Kind != "" {
 		for _, kind := range kinds() {
 			if s.Kind == string(kind) {

@@ -36,15 +36,19 @@ func (b bouncesSummaryCommand) Run(sh *shell) error {
 		if sh.json {
 			return printJSON(sh.stdout, told)
 		}
-		return printBounceSummary(sh.stdout, paintFor(sh.stdout, sh.environ), told)
+		return printBounceSummary(sh.stdout, paintFor(sh.stdout, sh.environ), told, b.Deferred)
 	})
 }
 
-func printBounceSummary(w io.Writer, p paint, told console.BounceSummary) error {
+func printBounceSummary(w io.Writer, p paint, told console.BounceSummary, deferred bool) error {
+	noun := "failure"
+	if deferred {
+		noun = "deferral"
+	}
 	var b strings.Builder
 	p.incidents(&b, told.IncidentList)
 	period := strings.NewReplacer("d0h", "d", "h0m", "h", "m0s", "m").Replace(shortDuration(told.Until.Sub(told.Since)))
-	fmt.Fprintf(&b, "%s from %s to %s, %s\n", p.bold(count(told.Count, "failure")), stamp(told.Since), stamp(told.Until), beforeText(told.Before, period))
+	fmt.Fprintf(&b, "%s from %s to %s, %s\n", p.bold(count(told.Count, noun)), stamp(told.Since), stamp(told.Until), beforeText(told.Before, period))
 	for _, list := range []struct {
 		title  string
 		groups []console.Group
