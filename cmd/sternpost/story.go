@@ -184,14 +184,14 @@ func (s story) stage(r mail.StageRecord) {
 		said = escapeAll(said)
 	}
 	if r.Error != "" {
-		said = append(said, s.paint.wait(plain(r.Error)))
+		said = append(said, s.paint.wait(besideStage(plain(r.Error))))
 	}
 	if len(said) == 0 {
 		said = []string{silentSuccess(r.Stage)}
 	}
 	fmt.Fprintf(s.w, "      %-9s %9s  %s\n", r.Stage, durationShort(r.Took), said[0])
 	for _, line := range said[1:] {
-		fmt.Fprintf(s.w, "%27s%s\n", "", line)
+		fmt.Fprintf(s.w, "%*s%s\n", stageMargin, "", line)
 	}
 }
 
@@ -214,11 +214,18 @@ func (s story) tls(t *mail.TLS) {
 	} else {
 		text += ", certificate not verified"
 	}
-	const indent = 27
-	fmt.Fprintf(s.w, "%*s%s\n", indent, "", wrapAfter(text, ", ", columns-indent, strings.Repeat(" ", indent)))
+	fmt.Fprintf(s.w, "%*s%s\n", stageMargin, "", wrapAfter(text, ", ", columns-stageMargin, strings.Repeat(" ", stageMargin)))
 	if t.Error != "" {
-		fmt.Fprintf(s.w, "%27s%s\n", "", s.paint.faint("("+plain(t.Error)+")"))
+		fmt.Fprintf(s.w, "%*s%s\n", stageMargin, "", s.paint.faint(besideStage("("+plain(t.Error)+")")))
 	}
+}
+
+// stageMargin is how far what is said of a stage is in: behind its name and time.
+const stageMargin = 27
+
+// besideStage breaks our own words beside a stage. What a host said stands as it came.
+func besideStage(text string) string {
+	return wrapAfter(text, " ", columns-stageMargin, strings.Repeat(" ", stageMargin))
 }
 
 // outcome prints the last line of a recipient.

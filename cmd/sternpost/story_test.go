@@ -205,3 +205,22 @@ func TestStoryTellsTheBudget(t *testing.T) {
 		}
 	}
 }
+
+// What we say of a stage ourselves is broken at 80 columns; what a host said stands as it came.
+func TestStagesFitTheTerminal(t *testing.T) {
+	long := strings.Repeat("certificate has expired or is not yet valid ", 4)
+	said := "250 " + strings.Repeat("as it came ", 10)
+	var b bytes.Buffer
+	story{w: &b}.stages(mail.Candidate{
+		TLS:    &mail.TLS{Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256", Error: long},
+		Stages: []mail.StageRecord{{Stage: mail.StageStartTLS, Error: long}, {Stage: mail.StageMail, Reply: mail.Reply{Code: 250, Lines: []string{said}}}},
+	})
+	for line := range strings.Lines(b.String()) {
+		if len(line) > columns+1 && !strings.HasSuffix(line, said+"\n") {
+			t.Errorf("%d columns: %s", len(line)-1, line)
+		}
+	}
+	if !strings.Contains(b.String(), said) {
+		t.Errorf("the reply is broken:\n%s", b.String())
+	}
+}
