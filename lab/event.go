@@ -44,6 +44,8 @@ type Event struct {
 	Records    int           `json:"records"` // in that answer
 	Error      string        `json:"error"`
 	Message    *Received     `json:"message"`
+
+	refuses bool // a reply that refuses a client or a message whole
 }
 
 // List is a list of texts, in JSON never null.

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/mail"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,10 +40,30 @@ func (k *kept) add(r *Received) {
 	}
 }
 
-// replies gathers the lines of replies by connection. It is safe for concurrent use.
+// replies gathers the lines of replies by connection, and what they answer. It is safe for concurrent use.
 type replies struct {
 	mu    sync.Mutex
 	lines map[int]Reply
+	verbs map[int]string // of the last command, in capitals; none: the greeting is to come
+}
+
+func newReplies() replies { return replies{lines: map[int]Reply{}, verbs: map[int]string{}} }
+
+// command notes what the next reply answers.
+func (r *replies) command(connection int, line string) {
+	verb, _, _ := strings.Cut(line, " ")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.verbs[connection] = strings.ToUpper(verb)
+}
+
+// refuses says whether the reply refuses a client or a message whole: at the greeting, at the last of the two hellos, or at MAIL.
+func (r *replies) refuses(connection int, y Reply) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	verb := r.verbs[connection]
+	hello := verb == "HELO" || verb == "EHLO" && strings.HasPrefix(y.Last(), "421")
+	return (verb == "" || hello || verb == "MAIL") && y.Last() >= "4"
 }
 
 // longest is how many lines a reply has before it is told although it has not come to its end.
@@ -65,6 +86,7 @@ func (r *replies) drop(connection int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.lines, connection)
+	delete(r.verbs, connection)
 }
 
 // tell gives the event its number and time, and hands it on.
@@ -112,11 +134,13 @@ func (w *World) heard(h *host, seen smtptest.Event) {
 		e.Kind, e.Line, e.Error = EventTLS, "", seen.Line
 	case smtptest.Heard:
 		e.Kind = EventCommand
+		h.replies.command(seen.Connection, seen.Line)
 	case smtptest.Said:
 		if e.Reply = h.replies.add(seen.Connection, seen.Line); e.Reply == nil {
 			return // there is more of it to come
 		}
 		e.Kind, e.Line = EventReply, ""
+		e.refuses = h.replies.refuses(seen.Connection, e.Reply)
 	case smtptest.Judged:
 		e.Kind, e.Sender, e.Recipient, e.Reply = EventRecipient, seen.Transaction.From(), seen.Recipient.Address, Reply{seen.Recipient.Reply}
 	case smtptest.Received:

@@ -26,7 +26,7 @@ type HostReport struct {
 	Connections int    `json:"connections"` // that came through
 	Delivered   int    `json:"delivered"`   // contents that it took
 	Unanswered  int    `json:"unanswered"`  // contents that it had whole and did not answer
-	Refused     int    `json:"refused"`     // recipients and contents that it refused
+	Refused     int    `json:"refused"`     // clients, messages, recipients and contents that it refused
 }
 
 // Met says whether all expectations are.
@@ -57,7 +57,7 @@ func (r *HostReport) count(e Event) {
 	switch {
 	case e.Kind == EventConnected:
 		r.Connections++
-	case e.Kind == EventRecipient && !strings.HasPrefix(e.Reply.Last(), "2"):
+	case e.refuses, e.Kind == EventRecipient && !strings.HasPrefix(e.Reply.Last(), "2"):
 		r.Refused++
 	case e.Message == nil:
 	case e.Message.Accepted:

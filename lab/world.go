@@ -107,7 +107,7 @@ func (w *World) open() (err error) {
 func (w *World) openHost(described Host) (err error) {
 	h := &host{
 		Host: described, door: newDoor(w.place, netip.AddrPortFrom(described.Address, w.port)),
-		judge: newJudge(described, w.scenario.Seed, w.began), replies: replies{lines: map[int]Reply{}},
+		judge: newJudge(described, w.scenario.Seed, w.began), replies: newReplies(),
 	}
 	if err := h.door.set(h.Behaviour.reach(0)); err != nil {
 		return err

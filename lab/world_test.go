@@ -421,6 +421,22 @@ func TestReportCounts(t *testing.T) {
 	})
 }
 
+// A host that sends clients away, or messages before there is a recipient, does not look as if it had refused nothing.
+func TestReportCountsWhatIsRefusedWhole(t *testing.T) {
+	for behaviour, want := range map[string]int{
+		"up": 0, "banner 554": 1, "421 at hello": 1, "550 at hello": 1, "451 at mail": 1, "550 for all": 1, "552 at dot": 1, "starttls refused": 0,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := NewAt(t, oneHost(behaviour), Memory(&smtptest.Network{}, 25))
+			_ = sendOnce(t.Context(), w.World, "b@mx.test")
+			synctest.Wait()
+			if r := w.Report().Hosts[0]; r.Refused != want {
+				t.Errorf("%s: refused %d, want %d", behaviour, r.Refused, want)
+			}
+		})
+	}
+}
+
 // Many clients at once, while the host goes down and comes back under them: nothing that was answered with 250 is missing, and the events have their order. A
 // second copy there may be: where the host goes down between its decision and its reply, the client does not hear of it (RFC 1047).
 func TestManyClientsWhileTheHostFlaps(t *testing.T) {
