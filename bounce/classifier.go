@@ -157,6 +157,9 @@ func (c *Classifier) Classify(f Failure) Verdict {
 	if strings.HasPrefix(f.Reason, journal.LifetimeEnded) || strings.HasPrefix(f.Reason, journal.NeverReached) {
 		v = f.expired(v)
 	}
+	if strings.HasPrefix(f.Reason, journal.Returned) {
+		v = f.returned(v)
+	}
 	if v.Link == "" && v.Cause == Reputation {
 		v.Link = c.listed(f)
 	}
@@ -205,6 +208,20 @@ func (f Failure) expired(v Verdict) Verdict {
 		return v
 	}
 	v.Sentence += " " + cause
+	return v
+}
+
+// returned says first that a person ended it; what kept the message until then stays the category.
+func (f Failure) returned(v Verdict) Verdict {
+	const sentence, action = "A person returned the message to its sender.", "Ask who did it, or send it again."
+	if f.Stage == "" || strings.HasPrefix(v.Action, "Wait") {
+		v.Action = action
+	}
+	if f.Stage == "" { // it was not tried
+		v.Sentence = sentence
+	} else {
+		v.Sentence = sentence + " The last attempt: " + v.Sentence
+	}
 	return v
 }
 

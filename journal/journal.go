@@ -64,6 +64,9 @@ const LifetimeEnded = "the lifetime of the message ended"
 // NeverReached is the same where no host ever took a connection.
 const NeverReached = "host unknown: no host took a connection until " + LifetimeEnded
 
+// Returned is what the reason of a failure says that a person has ordered.
+const Returned = "returned to the sender by the operator"
+
 // ReportsAbout is how the reason begins where an Accepted entry tells of a report of ours; the id of the message that it is about follows.
 const ReportsAbout = "reports about "
 

@@ -232,7 +232,7 @@ func (q *Queue) giveUp(o Owed, now time.Time) Settlement {
 		state.State = Failed
 		state.Last.Disposition, state.Last.InDoubt = mail.Failed, state.InDoubt
 		state.Last.Status = mail.Status{5, 0, 0}
-		state.Last.Reason = "returned to the sender by the operator"
+		state.Last.Reason = journal.Returned
 		s.States[i] = state
 		s.Entries = append(s.Entries, entry(o, i, state.Last, state))
 	}
