@@ -97,10 +97,12 @@ func (s *service) run(ctx context.Context, hangups <-chan os.Signal) error {
 	})
 	s.log.Info("started", zap.String("version", currentVersion().Version), zap.String("hostname", s.hostname))
 	notify(s.shell.environ, "READY=1")
-	context.AfterFunc(ctx, func() {
+	work.Go(func() error {
+		<-ctx.Done()
 		s.stopping.Store(true)
 		s.log.Info("stopping", zap.NamedError("cause", context.Cause(ctx)))
 		notify(s.shell.environ, "STOPPING=1")
+		return nil
 	})
 	err := work.Wait()
 	closeConsole()

@@ -11,8 +11,10 @@ import (
 	"net/smtp"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -32,14 +34,21 @@ type agent struct {
 	log     chan string // its lines; closed when it has ended
 }
 
-// startAgent runs an agent with a configuration file. Its log is read by said.
-func startAgent(t *testing.T, text string, environ ...string) *agent {
+// shortDirectory is one for sockets: t.TempDir may be longer than the path of one can be.
+func shortDirectory(t *testing.T) string {
 	t.Helper()
-	directory, err := os.MkdirTemp("", "agent") // t.TempDir may be longer than the path of a socket can be
+	directory, err := os.MkdirTemp("", "agent")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(directory) })
+	return directory
+}
+
+// startAgent runs an agent with a configuration file. Its log is read by said.
+func startAgent(t *testing.T, text string, environ ...string) *agent {
+	t.Helper()
+	directory := shortDirectory(t)
 	read, write := io.Pipe()
 	a := &agent{
 		t: t, config: filepath.Join(directory, "sternpost.toml"), socket: filepath.Join(directory, console.SocketName),
@@ -216,4 +225,53 @@ func TestStoppingIsSaid(t *testing.T) {
 	if err := <-a.ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// Whoever runs an agent may take its log away when it has ended: all that it says is said then.
+func TestNothingIsSaidBehindTheEnd(t *testing.T) {
+	directory := shortDirectory(t)
+	for range 20 {
+		log := &sharedLog{}
+		sh := &shell{ctx: t.Context(), stderr: log, environ: []string{"STERNPOST_QUEUE_DIRECTORY=" + directory, "STERNPOST_SUBMISSION_LISTEN=127.0.0.1:0"}}
+		c, err := loadConfig(sh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := openService(sh, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		err = s.run(ctx, nil)
+		told := log.String()
+		if err := errors.Join(err, s.Close()); err != nil {
+			t.Error(err)
+		}
+		if !strings.Contains(told, `"stopping"`) {
+			t.Fatalf("the agent has ended, and has not said that it is stopping:\n%s", told)
+		}
+	}
+}
+
+// sharedLog keeps what many write. What is said of stopping takes it a while.
+type sharedLog struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+func (l *sharedLog) Write(p []byte) (int, error) {
+	for range 1000 * strings.Count(string(p), `"stopping"`) {
+		runtime.Gosched()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(p)
+}
+
+// String returns what was written so far.
+func (l *sharedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
 }
