@@ -35,6 +35,7 @@ func (s *session) authenticate() *event {
 	if err != nil {
 		return s.cannotAuthenticate(err)
 	}
+	s.secrets.add(secret)
 	return s.converse(newSASL(mechanism, host, secret))
 }
 
@@ -134,6 +135,9 @@ func (s *session) converse(client sasl.Client) *event {
 		initial = nil
 	}
 	for range maxChallenges {
+		if command != "AUTH "+mechanism {
+			s.secrets.add(command[strings.LastIndexByte(command, ' ')+1:])
+		}
 		reply, e := s.command(mail.StageAuth, command)
 		switch {
 		case e != nil:

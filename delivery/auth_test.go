@@ -3,6 +3,8 @@ package delivery
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -172,4 +174,44 @@ func TestCredentialsRestForFiveMinutes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A host that repeats what it was sent does not bring credentials into the tree, or into what is told of the recipient.
+func TestHostRepeatsCredentials(t *testing.T) {
+	for _, c := range []struct{ name, mechanism, answer string }{
+		{"the command", "PLAIN", "501-5.5.4 Syntax error: {line}\r\n501 5.5.4 that was {line}"},
+		{"the command in capitals", "PLAIN", "535 5.7.8 NO: {LINE}"},
+		{"the password", "LOGIN", "535 5.7.8 wrong: secretword"},
+		{"the answer, for now", "LOGIN", "454 4.7.0 cannot check {line}"},
+		{"the answer, cut off", "PLAIN", "500 5.5.2 {line:24}"},
+		{"no reply at all", "PLAIN", "what is {line}?"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				relay := clearRelay("relay2.test")
+				relay.Mechanism, relay.Password = c.mechanism, "secretword"
+				w := newWorld(t, relays, withRelays(relay))
+				chat(t, w, func(line string, n int) string {
+					switch {
+					case n == 1:
+						return offersAuth
+					case line == "AUTH LOGIN", line == "bWU=", line == "dQ==":
+						return "334 "
+					}
+					return strings.NewReplacer("{line}", line, "{LINE}", strings.ToUpper(line), "{line:24}", line[:min(24, len(line))]).Replace(c.answer)
+				})
+				at := w.deliver(plain, you)
+				told := fmt.Sprintf("%+v", at)
+				encoded := base64.StdEncoding.EncodeToString([]byte("\x00u\x00secretword"))
+				for _, secret := range []string{"secretword", encoded[:10], encoded[16:], base64.StdEncoding.EncodeToString([]byte("secretword"))} {
+					if strings.Contains(strings.ToLower(told), strings.ToLower(secret)) {
+						t.Errorf("%q is told: %s", secret, told)
+					}
+				}
+				if !strings.Contains(told, hiddenMark) {
+					t.Errorf("nothing was hidden: %s", told)
+				}
+			})
+		})
+	}
 }

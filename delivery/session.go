@@ -49,6 +49,7 @@ type session struct {
 	reused   bool   // taken from the idle ones
 	closedBy string // "us" or "remote"
 	gate     gate
+	secrets  secrets // that were sent to the host
 	visit
 }
 
@@ -126,6 +127,7 @@ func (s *session) answered(stage mail.Stage, sent time.Time, reply mail.Reply, e
 		return mail.Reply{}, e
 	}
 	s.replies++
+	reply.Lines = s.secrets.hideAll(reply.Lines)
 	if s.kept > maxKept {
 		line := reply.Lines[0]
 		reply.Lines = []string{line[:min(len(line), maxKeptCut)]}
@@ -163,7 +165,7 @@ func (s *session) fail(stage mail.Stage, err error) *event {
 	if s.isSending() {
 		ctx = s.cutoff
 	}
-	e := &event{stage: stage, err: bare(err), cause: causeClosed}
+	e := &event{stage: stage, err: s.secrets.hideIn(bare(err)), cause: causeClosed}
 	switch {
 	case ctx.Err() != nil:
 		e.cause, e.err = endCause(ctx)
