@@ -54,10 +54,13 @@ func (l *loopback) settle(dns *dnstest.Server) (uint16, error) {
 	return port, probe.Close()
 }
 
-// inUse says what can be done where another program has the port.
+// inUse says what can be done where another program has the port, or the port is root's.
 func inUse(what string, err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%s cannot listen: %w; does another lab run? Choose other ports with --port and --dns", what, err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s cannot listen: %w; ports below 1024 are for root. Choose others with --port and --dns", what, err)
 	}
 	return fmt.Errorf("%s cannot listen: %w", what, err)
 }
