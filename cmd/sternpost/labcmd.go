@@ -133,6 +133,7 @@ func listScenarios(sh *shell) error {
 	}
 	fmt.Fprint(&b, `
 Start one:     sternpost lab primary-down
+With an agent: sternpost lab run primary-down   # days in a second, then judged
 Read one:      sternpost lab print primary-down
 Write one:     sternpost lab behaviours
 `)

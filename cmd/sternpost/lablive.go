@@ -218,7 +218,7 @@ func (l *labLive) texts(e lab.Event) []string {
 		}
 		return []string{p.faint(mail.Escape(e.Line))}
 	case lab.EventCommand:
-		return []string{"> " + mail.Escape(e.Line)}
+		return []string{"> " + saidShort(e.Line)}
 	case lab.EventReply:
 		return l.reply(e.Reply)
 	case lab.EventMessage:
@@ -229,6 +229,15 @@ func (l *labLive) texts(e lab.Event) []string {
 		return []string{p.bad("trouble of the lab: " + mail.Escape(e.Error))}
 	}
 	return nil // the reply to a recipient is shown as it is said
+}
+
+// saidShort is a line of the dialogue. One that is longer than SMTP allows (RFC 5321 s4.5.3.1.5) does not fill the screen.
+func saidShort(line string) string {
+	const most = 512
+	if len(line) <= most {
+		return mail.Escape(line)
+	}
+	return mail.Escape(line[:most]) + fmt.Sprintf(" ... and %s more", count(len(line)-most, "octet"))
 }
 
 func answerText(e lab.Event) string {
@@ -250,7 +259,7 @@ func (l *labLive) reply(y lab.Reply) []string {
 	}
 	var texts []string
 	for _, line := range y {
-		text := "< " + mail.Escape(line)
+		text := "< " + saidShort(line)
 		switch {
 		case strings.HasPrefix(line, "4"):
 			text = l.paint.wait(text)

@@ -83,3 +83,15 @@ func TestLabSaysWhatItDoesNotShow(t *testing.T) {
 		}
 	}
 }
+
+func TestLabDoesNotFillTheScreenWithOneLine(t *testing.T) {
+	for _, e := range []lab.Event{
+		{Kind: lab.EventCommand, Line: "EHLO " + strings.Repeat("x", 60_000)},
+		{Kind: lab.EventReply, Reply: lab.Reply{"250 " + strings.Repeat("é", 30_000)}},
+	} {
+		texts := (&labLive{verbose: true}).texts(e)
+		if len(texts) != 1 || len(texts[0]) > 600 || !strings.Contains(texts[0], " more") {
+			t.Errorf("%.700q", texts)
+		}
+	}
+}
