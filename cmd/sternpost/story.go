@@ -230,6 +230,17 @@ func besideStage(text string) string {
 
 // outcome prints the last line of a recipient.
 func (s story) outcome(o mail.Outcome) {
+	l := s.ending(o)
+	fmt.Fprintf(s.w, "%s%s%s\n", l.before, l.colour(l.word), l.after)
+}
+
+// ending tells what became of a recipient: the word that says it has a colour.
+type ending struct {
+	before, word, after string
+	colour              func(string) string
+}
+
+func (s story) ending(o mail.Outcome) ending {
 	word, colour := string(o.Disposition), s.paint.wait
 	switch {
 	case o.Disposition == mail.Delivered:
@@ -245,7 +256,7 @@ func (s story) outcome(o mail.Outcome) {
 	if o.Host == "" {
 		word, place = strings.TrimSuffix(strings.TrimSuffix(word, " at"), " by"), ""
 	}
-	fmt.Fprintf(s.w, "%s %s%s: %s\n", mail.Escape(o.Recipient.String()), colour(word), place, outcomeText(o))
+	return ending{mail.Escape(o.Recipient.String()) + " ", word, place + ": " + outcomeText(o), colour}
 }
 
 // outcomeText is the reply that decided, or the reason where none did.

@@ -104,8 +104,12 @@ func (y whyStory) tree(a mail.Attempt) {
 		fmt.Fprintf(y.w, "  %s\n", line)
 	}
 	for _, o := range a.Outcomes {
-		fmt.Fprint(y.w, "  ")
-		y.outcome(o)
+		l := y.ending(o)
+		text := wrapAfter(l.before+l.word+l.after, " ", columns-2, "      ")
+		if rest, whole := strings.CutPrefix(text, l.before+l.word); whole { // not where an address takes the line
+			text = l.before + l.colour(l.word) + rest
+		}
+		fmt.Fprintf(y.w, "  %s\n", text)
 	}
 }
 
