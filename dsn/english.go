@@ -19,6 +19,7 @@ const english = `{{define "subject"}}Your message{{with .Only}} to {{.}}{{end}} 
 {{- else if eq .Cause "sender"}}The other side does not take mail from your address.
 {{- else if eq .Cause "content"}}The other side cannot take a message of this form.
 {{- else if eq .Cause "route"}}There is a mistake in one of the two mail systems.
+{{- else if eq .Cause "tls"}}A secure connection to the other side is required, and none came about.
 {{- else if eq .Cause "wait"}}The other side asks for more time.{{end}}{{end}}
 
 {{define "text"}}{{range $n, $r := .Recipients}}{{if $n}}
@@ -57,6 +58,7 @@ const english = `{{define "subject"}}Your message{{with .Only}} to {{.}}{{end}} 
 {{else if eq .Cause "reputation"}}What you can do: show this report to those who run your mail system. Only they can mend it; the address and the message may be all right.
 {{else if eq .Cause "sender"}}What you can do: check your own address for slips. If it is right, show this report to those who run your mail system.
 {{else if eq .Cause "content"}}What you can do: send it in another form, for example without special characters in addresses.
+{{else if eq .Cause "tls"}}What you can do: show this report to those who run your mail system, or that of the recipient.
 {{else if eq .Cause "route"}}What you can do: show this report to those who run your mail system, or that of the recipient.
 {{else if not .InDoubt}}What you can do: send the message again later. If that fails too, show this report to those who run your mail system.
 {{end}}

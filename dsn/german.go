@@ -19,6 +19,7 @@ const german = `{{define "subject"}}Ihre Nachricht{{with .Only}} an {{.}}{{end}}
 {{- else if eq .Cause "sender"}}Die andere Seite nimmt von Ihrer Adresse nichts an.
 {{- else if eq .Cause "content"}}Die andere Seite kann eine Nachricht dieser Form nicht annehmen.
 {{- else if eq .Cause "route"}}In einem der beiden Mailsysteme ist ein Fehler.
+{{- else if eq .Cause "tls"}}Eine sichere Verbindung zur anderen Seite ist verlangt, und es kam keine zustande.
 {{- else if eq .Cause "wait"}}Die andere Seite bittet um mehr Zeit.{{end}}{{end}}
 
 {{define "text"}}{{range $n, $r := .Recipients}}{{if $n}}
@@ -57,6 +58,7 @@ const german = `{{define "subject"}}Ihre Nachricht{{with .Only}} an {{.}}{{end}}
 {{else if eq .Cause "reputation"}}Was Sie tun können: Zeigen Sie diesen Bericht denen, die Ihr Mailsystem betreiben. Nur sie können es beheben; Adresse und Nachricht sind vielleicht in Ordnung.
 {{else if eq .Cause "sender"}}Was Sie tun können: Prüfen Sie Ihre eigene Adresse auf Tippfehler. Ist sie richtig, zeigen Sie diesen Bericht denen, die Ihr Mailsystem betreiben.
 {{else if eq .Cause "content"}}Was Sie tun können: Senden Sie sie in einer anderen Form, zum Beispiel ohne Sonderzeichen in Adressen.
+{{else if eq .Cause "tls"}}Was Sie tun können: Zeigen Sie diesen Bericht denen, die Ihr Mailsystem oder das des Empfängers betreiben.
 {{else if eq .Cause "route"}}Was Sie tun können: Zeigen Sie diesen Bericht denen, die Ihr Mailsystem oder das des Empfängers betreiben.
 {{else if not .InDoubt}}Was Sie tun können: Senden Sie die Nachricht später noch einmal. Geht auch das nicht, zeigen Sie diesen Bericht denen, die Ihr Mailsystem betreiben.
 {{end}}

@@ -79,6 +79,7 @@ const (
 	CauseSender     Cause = "sender"     // they do not take the sender's address
 	CauseContent    Cause = "content"    // its form cannot be taken
 	CauseRoute      Cause = "route"      // a mistake of an administrator
+	CauseTLS        Cause = "tls"        // no secure connection came about, and one is required
 	CauseWait       Cause = "wait"       // they want it later
 	CauseOther      Cause = "other"
 )
@@ -86,7 +87,7 @@ const (
 // Causes are all of them.
 func Causes() []Cause {
 	return []Cause{
-		CauseHost, CauseNoMail, CauseAddress, CauseInactive, CauseFull, CauseSize, CausePolicy, CauseSpam, CauseReputation, CauseSender, CauseContent, CauseRoute, CauseWait,
+		CauseHost, CauseNoMail, CauseAddress, CauseInactive, CauseFull, CauseSize, CausePolicy, CauseSpam, CauseReputation, CauseSender, CauseContent, CauseRoute, CauseTLS, CauseWait,
 		CauseOther,
 	}
 }
@@ -111,6 +112,8 @@ func (r Recipient) cause() Cause {
 		return CauseFull
 	case s[1] == 2 && s[2] == 3 || s[1] == 3 && s[2] == 4:
 		return CauseSize
+	case s[1] == 7 && slices.Contains([]int{4, 5, 6, 10, 11}, s[2]): // RFC 3463 s3.8, RFC 5248 s2.4
+		return CauseTLS
 	case s[1] == 7:
 		return CausePolicy
 	case s[1] == 6:

@@ -81,3 +81,21 @@ func TestTemplateThatFails(t *testing.T) {
 		t.Error(parts[0])
 	}
 }
+
+// Each cause has words of its own in each language.
+func TestEveryCauseIsTold(t *testing.T) {
+	for _, language := range []Language{English, German} {
+		told := map[string]Cause{}
+		for _, cause := range Causes() {
+			l := Letter{Headline: Failed, Recipients: []LetterRecipient{{Address: "bob@example.org", Action: Failed, Cause: cause}}}
+			body, _, err := builtin(language).render(l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if other, known := told[body]; known {
+				t.Errorf("%s: %s is told as %s", language, cause, other)
+			}
+			told[body] = cause
+		}
+	}
+}

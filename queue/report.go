@@ -203,9 +203,11 @@ func cause(rules *bounce.Classifier, o mail.Outcome) dsn.Cause {
 		return dsn.CauseSender
 	case bounce.RelayDenied:
 		return dsn.CauseRoute
+	case bounce.TLS:
+		return dsn.CauseTLS
 	case bounce.Greylisted, bounce.RateLimited:
 		return dsn.CauseWait
-	case bounce.Network, bounce.DNS, bounce.System, bounce.TLS, bounce.Protocol:
+	case bounce.Network, bounce.DNS, bounce.System, bounce.Protocol:
 		return dsn.CauseOther
 	}
 	return ""
