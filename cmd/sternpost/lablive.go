@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode"
@@ -61,7 +62,7 @@ func (l *labLive) missing(lines int) string {
 }
 
 // started introduces the lab: who lives there, what to set, what to try.
-func (l *labLive) started(s labStarted, world *lab.World) error {
+func (l *labLive) started(s labStarted) error {
 	if l.sh.json {
 		return l.line(struct {
 			Event string `json:"event"`
@@ -78,11 +79,7 @@ func (l *labLive) started(s labStarted, world *lab.World) error {
 	}
 	fmt.Fprintln(&b)
 	for _, h := range l.scenario.Hosts {
-		address, err := world.Addr(h.Name)
-		if err != nil {
-			return err
-		}
-		head := fmt.Sprintf("  %-*s  %-15s  ", l.width, mail.Escape(h.Name), address)
+		head := fmt.Sprintf("  %-*s  %-15s  ", l.width, mail.Escape(h.Name), netip.AddrPortFrom(h.Address, uint16(s.Port)))
 		for _, phrase := range h.Behaviour.Strings() {
 			fmt.Fprintf(&b, "%s%s\n", head, wrapAfter(plain(phrase), " ", columns-len(head), strings.Repeat(" ", len(head)+2)))
 			head = strings.Repeat(" ", len(head))
@@ -155,7 +152,7 @@ func notPlainWord(c rune) bool {
 func firstUp(s lab.Scenario, port int) string {
 	for _, h := range s.Hosts {
 		if len(h.Behaviour) == 0 {
-			return fmt.Sprintf("%s:%d is %s", h.Address, port, h.Name)
+			return fmt.Sprintf("%s is %s", netip.AddrPortFrom(h.Address, uint16(port)), h.Name)
 		}
 	}
 	return fmt.Sprintf("ADDRESS:%d", port)

@@ -95,3 +95,24 @@ func TestLabDoesNotFillTheScreenWithOneLine(t *testing.T) {
 		}
 	}
 }
+
+// Hosts with an IPv6 address are introduced with it, and the agent is told that it may go there.
+func TestLabOfTwoFamilies(t *testing.T) {
+	s, err := loadScenario("testdata/lab/two-families.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	live := newLabLive(&shell{stdout: &out}, s, labStartCommand{})
+	if err := live.started(newLabStarted(lab.About{DNS: "127.0.0.1:5300", Port: 2525}, "", s)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"mx.example.test  127.0.1.1:2525   refused\n", "mx.example.test  [::1]:2525       up\n", "STERNPOST_DELIVERY_ALLOW_ADDRESSES=127.0.0.0/8,::1/128\n",
+		"[::1]:2525 is mx.example.test\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+}

@@ -36,13 +36,18 @@ func labConfiguration(sh *shell, s lab.Scenario) (*configuration, error) {
 func (c *configuration) lead(w *lab.World) {
 	c.Resolver.Servers = []string{w.DNS().Addr()}
 	c.Delivery.Port = w.Port()
-	c.Delivery.AllowAddresses = slices.Concat(c.Delivery.AllowAddresses, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+	c.Delivery.AllowAddresses = slices.Concat(c.Delivery.AllowAddresses, labPrefixes())
 	if c.Delivery.Hostname == "" {
 		c.Delivery.Hostname = w.Scenario().AgentName()
 	}
 	c.Queue.Directory = "queue" // of the file system in memory
 	c.Queue.JournalBytes = labJournal
 	c.Submission.Listen, c.Submission.ListenTLS = nil, nil
+}
+
+// labPrefixes are the addresses that hosts of a lab may have: those of loopback.
+func labPrefixes() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 }
 
 // logTo is the log of the agent: only its errors, unless all was asked for.

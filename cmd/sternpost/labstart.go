@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -105,7 +106,7 @@ func (l labStartCommand) run(ctx context.Context, sh *shell, s lab.Scenario) (er
 	}
 	about := lab.About{Scenario: s.Name, Title: s.Title, Began: world.Began(), DNS: world.DNS().Addr(), Port: world.Port(), PID: os.Getpid(), Text: s.Text}
 	if err = record.Describe(about); err == nil {
-		err = live.started(labStarted{About: about, Directory: directory, Hostname: s.AgentName()}, world)
+		err = live.started(newLabStarted(about, directory, s))
 	}
 	if err == nil {
 		live.screen.begin() // what has happened so far is told behind the introduction
@@ -128,6 +129,17 @@ type labStarted struct {
 	lab.About
 	Directory string `json:"directory"`
 	Hostname  string `json:"hostname"` // for the agent
+	prefixes  string // of the addresses that its hosts have
+}
+
+func newLabStarted(about lab.About, directory string, s lab.Scenario) labStarted {
+	var has []string
+	for _, p := range labPrefixes() {
+		if slices.ContainsFunc(s.Hosts, func(h lab.Host) bool { return p.Contains(h.Address) }) {
+			has = append(has, p.String())
+		}
+	}
+	return labStarted{About: about, Directory: directory, Hostname: s.AgentName(), prefixes: strings.Join(has, ",")}
 }
 
 // settings are the keys that lead an agent into the lab, with their values as the environment has them.
@@ -135,7 +147,7 @@ func (s labStarted) settings() [][2]string {
 	return [][2]string{
 		{"resolver.servers", s.DNS},
 		{"delivery.port", fmt.Sprint(s.Port)},
-		{"delivery.allow_addresses", "127.0.0.0/8"},
+		{"delivery.allow_addresses", s.prefixes},
 		{"delivery.hostname", s.Hostname},
 	}
 }
@@ -173,7 +185,7 @@ func (l labEnvCommand) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	started := labStarted{About: w.About, Directory: directory, Hostname: s.AgentName()}
+	started := newLabStarted(w.About, directory, s)
 	if sh.json {
 		return printJSON(sh.stdout, started)
 	}
