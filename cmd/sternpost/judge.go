@@ -63,7 +63,7 @@ func reported(r dsn.Recipient) bounce.Failure {
 	f.Reason = journal.LifetimeEnded
 	if strings.HasPrefix(r.Reason, journal.LifetimeEnded) || strings.HasPrefix(r.Reason, journal.NeverReached) {
 		f.Lines, f.Reason = nil, r.Reason
-		if r.RemoteMTA == "" { // no host was ever known
+		if _, last, _ := strings.Cut(r.Reason, "; the last attempt: "); r.RemoteMTA == "" && !strings.Contains(last, "connect") { // no host was ever known
 			f.Stage = mail.StageResolve
 		}
 	}

@@ -25,6 +25,7 @@ func TestJudgeOfReports(t *testing.T) {
 		"delayed":       {dsn.Recipient{Action: dsn.Delayed, Status: mail.Status{4, 2, 2}, Diagnostic: said("450 4.2.2 over quota")}, "mailbox-full", "mailbox-full"},
 		"given up":      {dsn.Recipient{Action: dsn.Failed, Status: mail.Status{4, 2, 2}, Diagnostic: said("450 4.2.2 over quota")}, "expired", "mailbox-full"},
 		"unreached":     {dsn.Recipient{Action: dsn.Failed, Status: mail.Status{4, 4, 1}, Reason: journal.NeverReached + "; the last attempt: connection refused", RemoteMTA: "mx.example.org"}, "expired", "network"},
+		"several hosts": {dsn.Recipient{Action: dsn.Failed, Status: mail.Status{4, 4, 1}, Reason: journal.NeverReached + "; the last attempt: no connection: connection refused"}, "expired", "network"},
 		"no DNS":        {dsn.Recipient{Action: dsn.Failed, Status: mail.Status{4, 4, 1}, Reason: journal.NeverReached + "; the last attempt: SERVFAIL"}, "expired", "dns"},
 		"by the reply":  {dsn.Recipient{Action: dsn.Failed, Status: mail.Status{5, 0, 0}, Diagnostic: mail.Reply{Code: 551, Lines: []string{"551 5.1.6 gone"}}}, "bad-mailbox", "bad-mailbox"},
 		"of a program":  {dsn.Recipient{Action: dsn.Failed, Status: mail.Status{5, 1, 1}, Reason: "user unknown. Command output: bob: no such user"}, "bad-mailbox", "bad-mailbox"},
