@@ -20,6 +20,9 @@ const english = `{{define "subject"}}Your message{{with .Only}} to {{.}}{{end}} 
 {{- else if eq .Cause "content"}}The other side cannot take a message of this form.
 {{- else if eq .Cause "route"}}There is a mistake in one of the two mail systems.
 {{- else if eq .Cause "tls"}}A secure connection to the other side is required, and none came about.
+{{- else if eq .Cause "network"}}No connection to the other side came about.
+{{- else if eq .Cause "dns"}}The name servers of the domain gave no usable answer.
+{{- else if eq .Cause "trouble"}}The mail server of the other side has trouble of its own.
 {{- else if eq .Cause "wait"}}The other side asks for more time.{{end}}{{end}}
 
 {{define "text"}}{{range $n, $r := .Recipients}}{{if $n}}

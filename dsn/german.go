@@ -20,6 +20,9 @@ const german = `{{define "subject"}}Ihre Nachricht{{with .Only}} an {{.}}{{end}}
 {{- else if eq .Cause "content"}}Die andere Seite kann eine Nachricht dieser Form nicht annehmen.
 {{- else if eq .Cause "route"}}In einem der beiden Mailsysteme ist ein Fehler.
 {{- else if eq .Cause "tls"}}Eine sichere Verbindung zur anderen Seite ist verlangt, und es kam keine zustande.
+{{- else if eq .Cause "network"}}Zur anderen Seite kam keine Verbindung zustande.
+{{- else if eq .Cause "dns"}}Die Nameserver der Domain geben keine brauchbare Antwort.
+{{- else if eq .Cause "trouble"}}Der Mailserver der anderen Seite hat selbst eine Störung.
 {{- else if eq .Cause "wait"}}Die andere Seite bittet um mehr Zeit.{{end}}{{end}}
 
 {{define "text"}}{{range $n, $r := .Recipients}}{{if $n}}

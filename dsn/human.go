@@ -81,6 +81,9 @@ const (
 	CauseRoute      Cause = "route"      // a mistake of an administrator
 	CauseTLS        Cause = "tls"        // no secure connection came about, and one is required
 	CauseWait       Cause = "wait"       // they want it later
+	CauseNetwork    Cause = "network"    // no connection came about
+	CauseDNS        Cause = "dns"        // the name servers of the domain did not answer
+	CauseTrouble    Cause = "trouble"    // their server is busy or broken
 	CauseOther      Cause = "other"
 )
 
@@ -88,7 +91,7 @@ const (
 func Causes() []Cause {
 	return []Cause{
 		CauseHost, CauseNoMail, CauseAddress, CauseInactive, CauseFull, CauseSize, CausePolicy, CauseSpam, CauseReputation, CauseSender, CauseContent, CauseRoute, CauseTLS, CauseWait,
-		CauseOther,
+		CauseNetwork, CauseDNS, CauseTrouble, CauseOther,
 	}
 }
 
@@ -118,6 +121,12 @@ func (r Recipient) cause() Cause {
 		return CausePolicy
 	case s[1] == 6:
 		return CauseContent
+	case s[1] == 3:
+		return CauseTrouble
+	case s[1] == 4 && s[2] == 1:
+		return CauseNetwork
+	case s[1] == 4 && s[2] == 3:
+		return CauseDNS
 	case s[1] == 4 && s[2] == 6:
 		return CauseRoute
 	}
@@ -128,6 +137,7 @@ func (r Recipient) cause() Cause {
 const (
 	hostUnknown = "host unknown"
 	lastAttempt = "; the last attempt: "
+	sentInDoubt = "the content was sent and no reply came"
 )
 
 // reason is ours without what the report says in other places: that the host is unknown, that the time is over, and the reply.
@@ -135,6 +145,9 @@ func (r Recipient) reason() string {
 	text := strings.TrimPrefix(r.Reason, hostUnknown+": ")
 	if r.Expired && r.cause() != CauseHost {
 		_, text, _ = strings.Cut(text, lastAttempt)
+	}
+	if r.InDoubt && strings.HasPrefix(text, sentInDoubt) { // said in words of its own
+		return ""
 	}
 	if said := r.Diagnostic.String(); said != "" && strings.Contains(text, beginning(said, maxRepeated)) {
 		return ""

@@ -49,7 +49,7 @@ func kinds() []kind {
 			r.Recipients[0].Final = mail.Address{Local: "bøb", Domain: "example.org"}
 			r.Recipients[0].OriginalType, r.Recipients[0].Original = "", ""
 		}},
-		{"in-doubt", mail.Status{4, 4, 2}, "", over + "the connection was lost after the final dot", func(r *Report) { r.Recipients[0].InDoubt = true }},
+		{"in-doubt", mail.Status{4, 4, 2}, "", over + "the content was sent and no reply came (connection lost: the remote closed the connection): it may have been delivered", func(r *Report) { r.Recipients[0].InDoubt = true }},
 		{"expired-dns", mail.Status{4, 4, 3}, "", over + "the name servers of example.org do not answer", nil},
 		{"tls-required", mail.Status{4, 7, 5}, "", over + "the certificate of the host is not that of its name", nil},
 		{"by-operator", mail.Status{5, 0, 0}, "450 4.2.0 try again", "returned to the sender by the operator", nil},

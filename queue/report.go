@@ -207,8 +207,14 @@ func cause(rules *bounce.Classifier, o mail.Outcome) dsn.Cause {
 		return dsn.CauseTLS
 	case bounce.Greylisted, bounce.RateLimited:
 		return dsn.CauseWait
-	case bounce.Network, bounce.DNS, bounce.System, bounce.Protocol:
-		return dsn.CauseOther
+	case bounce.DNS:
+		return dsn.CauseDNS
+	case bounce.System:
+		return dsn.CauseTrouble
+	case bounce.Network:
+		if o.Stage == mail.StageConnect || o.Stage == mail.StageGreeting {
+			return dsn.CauseNetwork
+		}
 	}
 	return ""
 }

@@ -301,7 +301,7 @@ func TestReportAdvises(t *testing.T) {
 		w := newWorld(t)
 		for domain, reply := range map[mail.Domain]string{
 			"none.test": "550 no such user here", "off.test": "550 this account has been disabled", "list.test": "554 5.7.1 Service unavailable; client host blocked using zen.spamhaus.org",
-			"spam.test": "554 5.7.1 message rejected as spam",
+			"spam.test": "554 5.7.1 message rejected as spam", "sick.test": "554 5.3.0 internal error", "loop.test": "554 5.4.6 too many hops",
 		} {
 			w.answer(domain, func(mail.Transaction) mail.Outcome {
 				o := refused(mail.Transaction{})
@@ -315,6 +315,7 @@ func TestReportAdvises(t *testing.T) {
 		want := map[string][]string{
 			"none@us.test": {"The address does not exist there.", "check the address for slips"}, "off@us.test": {"The mailbox is switched off.", "another address"},
 			"list@us.test": {"The other side does not trust the mail system", "show this report"}, "spam@us.test": {"takes the message for spam", "in other words"},
+			"sick@us.test": {"trouble of its own", "again later"}, "loop@us.test": {"a mistake in one of the two mail systems"},
 		}
 		for _, a := range w.tries("us.test") {
 			text := strings.Join(strings.Fields(a.text), " ")
