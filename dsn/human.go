@@ -121,7 +121,7 @@ func (r Recipient) cause() Cause {
 		return CausePolicy
 	case s[1] == 6:
 		return CauseContent
-	case s[1] == 3:
+	case s[1] == 3 && !r.Diagnostic.IsZero():
 		return CauseTrouble
 	case s[1] == 4 && s[2] == 1:
 		return CauseNetwork

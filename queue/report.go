@@ -210,6 +210,9 @@ func cause(rules *bounce.Classifier, o mail.Outcome) dsn.Cause {
 	case bounce.DNS:
 		return dsn.CauseDNS
 	case bounce.System:
+		if o.Reply.IsZero() { // it may be our own
+			return dsn.CauseOther
+		}
 		return dsn.CauseTrouble
 	case bounce.Network:
 		if o.Stage == mail.StageConnect || o.Stage == mail.StageGreeting {

@@ -334,3 +334,19 @@ func TestReportAdvises(t *testing.T) {
 		}
 	})
 }
+
+// Trouble of our own is not told as the other side's.
+func TestReportOfOurTrouble(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.answer("ours.test", func(mail.Transaction) mail.Outcome {
+			return mail.Outcome{Disposition: mail.Failed, Scope: mail.ScopeMessage, Stage: mail.StageContent, Status: mail.Status{5, 3, 0}, Reason: "the message was damaged on our disk"}
+		})
+		w.submit("me@us.test", "u@ours.test")
+		pass(time.Minute)
+		told := w.tries("us.test")
+		if len(told) != 1 || strings.Contains(told[0].text, "the other side") || !strings.Contains(told[0].text, "damaged on our disk") {
+			t.Errorf("%v", told)
+		}
+	})
+}
