@@ -101,6 +101,20 @@ func (m Mask) covers(host string, ip netip.Addr) bool {
 	}
 }
 
+// Missed says that m is about a host which is none of those of the attempts, as after a typing mistake: nothing was pretended of it.
+func (m Mask) Missed(attempts []mail.Attempt) bool {
+	hosts := 0
+	for _, a := range attempts {
+		for _, c := range a.Candidates {
+			if m.host == "" || m.covers(c.Host, c.Address) {
+				return false
+			}
+			hosts++
+		}
+	}
+	return hosts > 0
+}
+
 // findMask returns the first mask that covers the address, or nil.
 func findMask(masks []Mask, host string, ip netip.Addr) *Mask {
 	i := slices.IndexFunc(masks, func(m Mask) bool { return m.covers(host, ip) })

@@ -95,6 +95,11 @@ func (d deliverCommand) deliver(sh *shell, c *configuration, e mail.Envelope, co
 			d.story(sh).outcome(o)
 		}
 	}
+	for _, m := range masks {
+		if m.Missed(told.Attempts) {
+			fmt.Fprintf(sh.stderr, "sternpost: warning: --pretend %s: there is no such host, so nothing was pretended of it\n", plain(m.String()))
+		}
+	}
 	return told, rooms.Close()
 }
 
