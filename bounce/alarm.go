@@ -51,10 +51,11 @@ func Alarms(e Event) []Alarm {
 	return list
 }
 
-// The rules for domains whose addresses may not be used, and for those that do not exist.
+// Rules that are known by their names: of domains whose addresses may not be used or that do not exist, and of what a person returned.
 const (
 	ruleAddressRefused = "no-reply-address-refused"
 	ruleHostUnknown    = "no-reply-host-unknown"
+	ruleReturned       = "no-reply-returned"
 )
 
 // TellsMore says whether the tree of an attempt could show an alarm that its entry alone does not.

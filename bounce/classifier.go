@@ -213,14 +213,12 @@ func (f Failure) expired(v Verdict) Verdict {
 
 // returned says first that a person ended it; what kept the message until then stays the category.
 func (f Failure) returned(v Verdict) Verdict {
-	const sentence, action = "A person returned the message to its sender.", "Ask who did it, or send it again."
-	if f.Stage == "" || strings.HasPrefix(v.Action, "Wait") {
-		v.Action = action
+	if v.Rule == ruleReturned { // it was not tried, or nothing was said
+		return v
 	}
-	if f.Stage == "" { // it was not tried
-		v.Sentence = sentence
-	} else {
-		v.Sentence = sentence + " The last attempt: " + v.Sentence
+	v.Sentence = "A person who runs this system returned the message to its sender. The last attempt: " + v.Sentence
+	if strings.HasPrefix(v.Action, "Wait") {
+		v.Action = "Ask the operator of this system."
 	}
 	return v
 }

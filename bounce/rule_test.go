@@ -196,10 +196,10 @@ func TestReturnedByAPerson(t *testing.T) {
 	c := classifier(t)
 	f := Failure{Code: 450, Status: mail.Status{5, 0, 0}, Stage: mail.StageRcpt, Lines: []string{"450 4.2.0 Greylisted, try again later"}, Reason: journal.Returned, Host: "mx.example.net"}
 	v := c.Classify(f)
-	if v.Category != Greylisted || v.Sentence != "A person returned the message to its sender. The last attempt: mx.example.net makes unknown senders wait (greylisting)." || strings.HasPrefix(v.Action, "Wait") {
+	if v.Category != Greylisted || v.Sentence != "A person who runs this system returned the message to its sender. The last attempt: mx.example.net makes unknown senders wait (greylisting)." || strings.HasPrefix(v.Action, "Wait") {
 		t.Errorf("%+v", v)
 	}
-	if v := c.Classify(Failure{Status: mail.Status{5, 0, 0}, Reason: journal.Returned}); v.Sentence != "A person returned the message to its sender." || v.Action != "Ask who did it, or send it again." {
+	if v := c.Classify(Failure{Status: mail.Status{5, 0, 0}, Reason: journal.Returned}); v.Sentence != "A person who runs this system returned the message to its sender." || v.Action != "Ask the operator of this system." {
 		t.Errorf("never tried: %+v", v)
 	}
 }

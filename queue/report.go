@@ -182,7 +182,11 @@ func (q *Queue) recipient(o Owed, i int, state RecipientState) dsn.Recipient {
 
 // cause is what a failure or delay comes to for the sender, by the rules that judge it everywhere; empty: no more than the status says.
 func cause(rules *bounce.Classifier, o mail.Outcome) dsn.Cause {
-	switch rules.Classify(bounce.FromOutcome(o)).Cause {
+	v := rules.Classify(bounce.FromOutcome(o))
+	if v.Category == bounce.Policy && v.Fault == bounce.FaultUs { // a rule of ours
+		return dsn.CauseOther
+	}
+	switch v.Cause {
 	case bounce.BadMailbox:
 		return dsn.CauseAddress
 	case bounce.Inactive:

@@ -342,10 +342,13 @@ func TestReportOfOurTrouble(t *testing.T) {
 		w.answer("ours.test", func(mail.Transaction) mail.Outcome {
 			return mail.Outcome{Disposition: mail.Failed, Scope: mail.ScopeMessage, Stage: mail.StageContent, Status: mail.Status{5, 3, 0}, Reason: "the message was damaged on our disk"}
 		})
-		w.submit("me@us.test", "u@ours.test")
+		w.answer("kept.test", func(mail.Transaction) mail.Outcome {
+			return mail.Outcome{Disposition: mail.Failed, Scope: mail.ScopeRecipient, Stage: mail.StagePolicy, Status: mail.Status{5, 7, 1}, Reason: "delivery.only_to of this system keeps mail from this address"}
+		})
+		w.submit("me@us.test", "u@ours.test", "u@kept.test")
 		pass(time.Minute)
 		told := w.tries("us.test")
-		if len(told) != 1 || strings.Contains(told[0].text, "the other side") || !strings.Contains(told[0].text, "damaged on our disk") {
+		if len(told) != 1 || strings.Contains(strings.ToLower(told[0].text), "the other side") || !strings.Contains(told[0].text, "keeps mail from this address") || !strings.Contains(told[0].text, "damaged on our disk") {
 			t.Errorf("%v", told)
 		}
 	})
