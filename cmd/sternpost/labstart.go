@@ -7,10 +7,8 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"sternpost/lab"
@@ -28,7 +26,7 @@ type labStartCommand struct {
 func (labStartCommand) Help() string {
 	return `Starts a DNS server with the zone of the scenario, and at each of its addresses a mail server that behaves as the scenario says. They listen on loopback addresses only, and need no root. It prints what to set for a program that is to live in this world, and shows what arrives and what is answered. What is received is kept until the next lab starts: see lab list, show, save and expect.
 
-Ctrl-C, SIGTERM or --for ends it, with a report: what each host saw, and which expectations of the scenario are met.
+Ctrl-C, SIGTERM, the end of the terminal or --for ends it, with a report: what each host saw, and which expectations of the scenario are met.
 
 Exit status: 0 all expectations are met, or there are none; 69 one is not; 65 the scenario is wrong; 75 it cannot start, as when another lab runs.
 
@@ -52,7 +50,7 @@ func (l labStartCommand) Run(sh *shell) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(sh.ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(sh.ctx)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program
 	if length > 0 {
