@@ -108,9 +108,9 @@ func (c Candidate) Setback() string {
 	if c.Verdict == VerdictSkipped {
 		return c.Reason
 	}
-	for _, s := range slices.Backward(c.Stages) {
+	for i, s := range slices.Backward(c.Stages) {
 		switch {
-		case s.Stage == StageQuit, s.Stage == StageData && !c.tookRecipient(): // DATA was sent along with RCPT, and nothing was left for it
+		case s.Stage == StageQuit, c.follows(i):
 		case s.Error != "":
 			return s.Error
 		case s.Reply.Code >= 400 && s.Stage == StageRcpt && c.differ():
@@ -124,6 +124,20 @@ func (c Candidate) Setback() string {
 
 // RefusedRecipients is the Setback of a host that refused several recipients in different words.
 const RefusedRecipients = "refused its recipients"
+
+// follows says whether a refusal only follows from that of a command before it: they are sent together (RFC 2920).
+func (c Candidate) follows(i int) bool {
+	switch c.Stages[i].Stage {
+	case StageRcpt, StageData:
+		for _, before := range slices.Backward(c.Stages[:i]) {
+			if before.Stage == StageMail {
+				return before.Reply.Code >= 400 || c.Stages[i].Stage == StageData && !c.tookRecipient()
+			}
+		}
+		return c.Stages[i].Stage == StageData && !c.tookRecipient()
+	}
+	return false
+}
 
 // tookRecipient says whether RCPT was answered with 2xx.
 func (c Candidate) tookRecipient() bool {

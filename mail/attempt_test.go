@@ -29,6 +29,8 @@ func TestSetback(t *testing.T) {
 		"refused differently":     {mail.VerdictFailed, []mail.StageRecord{helo, no1, no2, noneLeft}, mail.RefusedRecipients},
 		"DATA refused":            {mail.VerdictDeferred, []mail.StageRecord{helo, said(mail.StageRcpt, 250, "250 ok"), said(mail.StageData, 451, "451 not now")}, "451 not now"},
 		"the dot after a refusal": {mail.VerdictDeferred, []mail.StageRecord{no1, said(mail.StageRcpt, 250, "250 ok"), said(mail.StageData, 354, "354 go"), {Stage: mail.StageDot, Error: "connection lost at dot"}}, "connection lost at dot"},
+		"MAIL refused":            {mail.VerdictDeferred, []mail.StageRecord{helo, said(mail.StageMail, 451, "451 4.3.2 busy"), said(mail.StageRcpt, 503, "503 5.5.1 MAIL first"), said(mail.StageData, 503, "503 5.5.1 MAIL first")}, "451 4.3.2 busy"},
+		"the second transaction":  {mail.VerdictDeferred, []mail.StageRecord{said(mail.StageMail, 451, "451 busy"), said(mail.StageRcpt, 503, "503 no"), said(mail.StageMail, 250, "250 ok"), no1, noneLeft}, "refused its recipients"},
 		"QUIT refused":            {mail.VerdictDeferred, []mail.StageRecord{said(mail.StageGreeting, 421, "421 busy"), said(mail.StageQuit, 500, "500 what")}, "421 busy"},
 	} {
 		if got := (mail.Candidate{Verdict: c.verdict, Reason: place, Stages: c.stages}).Setback(); got != c.want {
