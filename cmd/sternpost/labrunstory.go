@@ -166,7 +166,7 @@ func candidateTexts(c mail.Candidate) []string {
 		wanted = wanted || stage.Stage == mail.StageRcpt && stage.Reply.Positive()
 		switch {
 		case stage.Stage == mail.StageData && !wanted: // what it says to DATA then tells nothing
-		case stage.Error != "" && stage.Stage == mail.StageConnect:
+		case stage.Error != "" && (stage.Stage == mail.StageConnect || strings.Contains(stage.Error, " at "+string(stage.Stage))): // which says where
 			text = plain(stage.Error)
 		case stage.Error != "":
 			text = "at " + string(stage.Stage) + ": " + plain(stage.Error)
