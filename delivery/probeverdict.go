@@ -74,7 +74,11 @@ func (c *comparison) works(takes []ProbedHost) (Verdict, string) {
 	for _, f := range c.Findings {
 		warned = warned || f.Level == resolver.LevelWarning
 		if f.Level == resolver.LevelError {
-			broken = append(broken, strings.TrimSpace(mail.Escape(f.Host)+" "+f.Code))
+			words := strings.ReplaceAll(f.Code, "-", " ")
+			if f.Host != "" {
+				words = fmt.Sprintf("%s (%s)", mail.Escape(f.Host), words)
+			}
+			broken = append(broken, words)
 		}
 	}
 	switch {
