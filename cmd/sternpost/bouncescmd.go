@@ -105,7 +105,7 @@ func (b bouncesListCommand) print(sh *shell, events iter.Seq2[console.Event, err
 	case sh.json && b.Follow:
 		return eventLines(sh.stdout, events)
 	case sh.json:
-		return bouncesJSON(sh.stdout, events)
+		return printList(sh.stdout, "bounces", events, 0)
 	}
 	return bouncesText(sh, events, b)
 }
@@ -148,27 +148,4 @@ func eventLines(w io.Writer, events iter.Seq2[console.Event, error]) error {
 		}
 	}
 	return nil
-}
-
-// bouncesJSON writes one object as it comes: it may be longer than what fits in memory.
-func bouncesJSON(w io.Writer, events iter.Seq2[console.Event, error]) error {
-	separator := "\n"
-	if _, err := io.WriteString(w, "{\n  \"bounces\": ["); err != nil {
-		return err
-	}
-	for e, err := range events {
-		if err != nil {
-			return err
-		}
-		text, err := json.MarshalIndent(e, "    ", "  ")
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(w, "%s    %s", separator, mail.EscapeJSON(text)); err != nil {
-			return err
-		}
-		separator = ",\n"
-	}
-	_, err := io.WriteString(w, "\n  ],\n  \"more\": false\n}\n")
-	return err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +36,7 @@ func (q queueListCommand) Run(sh *shell) error {
 	return withAgent(sh, func(ctx context.Context, agent *client) error {
 		messages := q.messages(ctx, agent)
 		if sh.json {
-			return listJSON(sh.stdout, messages, q.Limit)
+			return printList(sh.stdout, "messages", messages, q.Limit)
 		}
 		known, err := agent.destinations(ctx)
 		if err != nil {
@@ -145,33 +144,6 @@ func lastText(o console.Outcome) string {
 		text = o.Host + ": " + text
 	}
 	return text
-}
-
-// listJSON writes one object as it comes: the queue may be longer than what fits in memory.
-func listJSON(w io.Writer, messages iter.Seq2[console.Message, error], limit int) error {
-	separator, more, n := "\n", false, 0
-	if _, err := io.WriteString(w, "{\n  \"messages\": ["); err != nil {
-		return err
-	}
-	for m, err := range messages {
-		if err != nil {
-			return err
-		}
-		if n++; limit > 0 && n > limit {
-			more = true
-			break
-		}
-		text, err := json.MarshalIndent(m, "    ", "  ")
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(w, "%s    %s", separator, mail.EscapeJSON(text)); err != nil {
-			return err
-		}
-		separator = ",\n"
-	}
-	_, err := fmt.Fprintf(w, "\n  ],\n  \"more\": %t\n}\n", more)
-	return err
 }
 
 type queueShowCommand struct {

@@ -57,8 +57,9 @@ func (y whyStory) repeats(e console.Event, list []console.Event) int {
 	if y.verbose || e.Attempt == nil {
 		return 0
 	}
+	course := courseOf(*e.Attempt)
 	for i, other := range list {
-		if other.Kind != e.Kind || other.Attempt == nil || !slices.Equal(courseOf(*other.Attempt), courseOf(*e.Attempt)) {
+		if other.Kind != e.Kind || other.Attempt == nil || !slices.Equal(courseOf(*other.Attempt), course) {
 			return i
 		}
 	}
