@@ -150,17 +150,15 @@ func (b Behaviour) reach(at time.Duration) Reach {
 }
 
 // borders are the times at which something begins or ends, in order.
-func (b Behaviour) borders() []time.Duration {
-	var all []time.Duration
+func (b Behaviour) borders() []time.Duration { return borders(b.windows()) }
+
+// windows are those of the phrases.
+func (b Behaviour) windows() []Window {
+	var all []Window
 	for _, p := range b {
-		for _, at := range []time.Duration{p.Window.From, p.Window.To} {
-			if at > 0 {
-				all = append(all, at)
-			}
-		}
+		all = append(all, p.Window)
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return all
 }
 
 // at returns the phrases that hold.

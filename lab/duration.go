@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,6 +72,20 @@ func (w Window) holds(at time.Duration) bool { return at >= w.From && (w.To == 0
 
 func (w Window) overlaps(o Window) bool {
 	return (w.To == 0 || o.From < w.To) && (o.To == 0 || w.From < o.To)
+}
+
+// borders are the times at which any of the windows begins or ends, in order and each once.
+func borders(windows []Window) []time.Duration {
+	var all []time.Duration
+	for _, w := range windows {
+		for _, at := range []time.Duration{w.From, w.To} {
+			if at > 0 {
+				all = append(all, at)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // contains says whether w holds whenever o does.

@@ -77,19 +77,14 @@ func (h Host) called(name string) bool {
 
 // borders are the times at which anything changes by itself, in order.
 func (s Scenario) borders() []time.Duration {
-	var all []time.Duration
+	var all []Window
 	for _, h := range s.Hosts {
-		all = append(all, h.Behaviour.borders()...)
+		all = append(all, h.Behaviour.windows()...)
 	}
 	for _, f := range s.Faults {
-		for _, at := range []time.Duration{f.Window.From, f.Window.To} {
-			if at > 0 {
-				all = append(all, at)
-			}
-		}
+		all = append(all, f.Window)
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return borders(all)
 }
 
 // describe says what a host is from a time on.
