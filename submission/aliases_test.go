@@ -148,16 +148,7 @@ func TestExpandedOverSMTP(t *testing.T) {
 			if err := errors.Join(c.Mail("a@b.example"), c.Rcpt(to)); err != nil {
 				t.Fatal(err)
 			}
-			out, err := c.Data()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := out.Write([]byte("Subject: x\r\n\r\n")); err != nil {
-				t.Fatal(err)
-			}
-			if err := out.Close(); err != nil {
-				t.Fatal(err)
-			}
+			sendContent(t, c, "Subject: x\r\n\r\n")
 		}
 		if err := c.Quit(); err != nil {
 			t.Fatal(err)

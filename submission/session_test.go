@@ -2,6 +2,7 @@ package submission
 
 import (
 	"fmt"
+	"io"
 	"net/smtp"
 	"reflect"
 	"strings"
@@ -10,6 +11,21 @@ import (
 	"sternpost/mail"
 	"sternpost/queue"
 )
+
+// sendContent sends a content, which the server has to accept.
+func sendContent(t *testing.T, c *smtp.Client, content string) {
+	t.Helper()
+	out, err := c.Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(out, content); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func TestMessageIsHandedOver(t *testing.T) {
 	inBubble(t, nil, func(w *world) {
@@ -24,14 +40,7 @@ func TestMessageIsHandedOver(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		out, err := c.Data()
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(out, header+"Bcc: secret\r\n"+body)
-		if err := out.Close(); err != nil {
-			t.Fatal(err)
-		}
+		sendContent(t, c, header+"Bcc: secret\r\n"+body)
 		if err := c.Quit(); err != nil {
 			t.Fatal(err)
 		}

@@ -87,16 +87,7 @@ func TestSuppressedBesideAnother(t *testing.T) {
 		if err := c.Rcpt("dead@d.example"); err == nil || !strings.Contains(err.Error(), "5.1.1 the address is suppressed") {
 			t.Error(err)
 		}
-		out, err := c.Data()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := out.Write([]byte("Subject: x\r\n\r\n")); err != nil {
-			t.Fatal(err)
-		}
-		if err := out.Close(); err != nil {
-			t.Fatal(err)
-		}
+		sendContent(t, c, "Subject: x\r\n\r\n")
 		if err := c.Quit(); err != nil {
 			t.Fatal(err)
 		}
