@@ -17,7 +17,8 @@ func (a *Agent) Outlook(ctx context.Context, domain mail.Domain) (plan mail.Atte
 	ctx, cancel := context.WithTimeout(ctx, siteLookup)
 	defer cancel()
 	w := a.begin(ctx, mail.Transaction{Domain: domain, Envelope: mail.Envelope{Recipients: []mail.Recipient{{Address: mail.Address{Domain: domain}}}}})
-	terms, failure := w.lookUp(findRoute(w.config.Routes, domain), w.screen)
+	route := findRoute(a.config.Routes, domain)
+	terms, failure := w.lookUp(route, w.screen)
 	w.plan = makePlan(terms)
 	if failure != nil {
 		w.leadNowhere(failure)
@@ -35,7 +36,7 @@ func (a *Agent) Outlook(ctx context.Context, domain mail.Domain) (plan mail.Atte
 	for i := range plan.Outcomes {
 		plan.Outcomes[i].Recipient = mail.Address{} // it is about all of the domain
 	}
-	return plan, findRoute(a.config.Routes, domain).policy()
+	return plan, route.policy()
 }
 
 // policy is what a route asks of its connections, in words.
