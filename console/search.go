@@ -102,15 +102,8 @@ func (s Search) query(now time.Time) (q journal.Query, err error) {
 			return q, refuse("%s: %s", name, err)
 		}
 	}
-	if s.Kind != "" {
-		for _, kind := range kinds() {
-			if s.Kind == string(kind) {
-				q.Kind = kind
-			}
-		}
-		if q.Kind == "" {
-			return q, refuse("kind: %q is none of %s", s.Kind, kinds())
-		}
+	if q.Kind = journal.Kind(s.Kind); s.Kind != "" && !slices.Contains(kinds(), q.Kind) {
+		return q, refuse("kind: %q is none of %s", s.Kind, kinds())
 	}
 	if s.Category != "" && !slices.Contains(bounce.Categories(), bounce.Category(s.Category)) {
 		return q, refuse("category: %q is none of %s", s.Category, bounce.Categories())
